@@ -1,0 +1,174 @@
+"""The Full Deidentification Boundary: the one place where a record that may cross it is made.
+
+Belongs here: `cross`, which builds a record of a de-identified or public table from the columns that `tables` lists with
+their reason and pattern; the forms of object keys in those zones; the names of asset metadata, run tags and log fields.
+Nothing else can be written: the shard writer of those zones takes a `Crossing`, and only this module makes one.
+What makes the values safe is `deid`'s business; whether they are is searched again by `deid.verify`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from functools import lru_cache
+from typing import Any, Final
+
+from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.tables import Column, TableSpec
+
+Value = str | int | float | bool | date | None
+
+THUMBNAIL_KEY: Final = re.compile(r"[a-z0-9-]{2,40}(/2\.25\.\d{1,39}){3}\.png")
+"""`<hospital>/<study>/<series>/<instance>.png`, new UIDs."""
+
+RELEASE_KEY: Final = re.compile(r"P[A-Z2-7]{16}(/2\.25\.\d{1,39}){3}\.dcm")
+"""`<patient>/<study>/<series>/<instance>.dcm`, the recipient's own pseudonyms."""
+
+ASSET_METADATA: Final[dict[str, str]] = {
+    "gradient/objects_in": "a count",
+    "gradient/rows_out": "a count",
+    "gradient/quarantined": "a count",
+    "gradient/quarantined_by_reason": "counts by fixed code",
+    "gradient/reused": "a count",
+    "gradient/processed": "a count",
+    "gradient/removed": "a count",
+    "gradient/withdrawn": "a count",
+    "gradient/elements_removed": "a count",
+    "gradient/elements_changed": "a count",
+    "gradient/identifiers_removed": "a count",
+    "gradient/boxes": "a count",
+    "gradient/instances_with_boxes": "a count",
+    "gradient/linked_by": "counts by method",
+    "gradient/reports_without_images": "a count",
+    "gradient/searched": "counts of values and identifiers searched",
+    "gradient/hits_by_kind": "counts by kind and column",
+    "gradient/what_to_do": "fixed text",
+    "gradient/contact_sheet": "redacted thumbnails",
+    "gradient/column_lineage": "names of columns",
+    "gradient/engine": "versions",
+    "gradient/key": "fingerprint of a key; says nothing of it",
+    "gradient/recipient": "name of an organisation",
+    "gradient/report": "address of the release report",
+    "gradient/seconds": "a duration",
+    "dagster/uri": "address of a table or bucket",
+    "dagster/column_schema": "names of columns",
+    "dagster/column_lineage": "names of columns",
+    "dagster/partition_row_count": "a count",
+    "dagster/row_count": "a count",
+    "dagster/table_name": "name of a table",
+}
+"""Every name under which an asset may attach metadata, with the reason why its value says nothing of a person."""
+
+RUN_TAGS: Final[dict[str, str]] = {
+    "gradient/hospital": "the partition's id in the registry",
+    "gradient/release": "the release's name",
+    "gradient/listing": "digest of a bucket's listing, keyed",
+}
+"""Every tag the platform sets on a run."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_MAX_TEXT = 16 * 1024 * 1024
+
+
+class Crossing(Mapping[str, Value]):
+    """One record that may cross: exactly the columns of its table.  Made by `cross` alone."""
+
+    __slots__ = ("_values", "table")
+
+    def __init__(self, table: str, values: dict[str, Value], *, _seal: object) -> None:
+        if _seal is not _SEAL:
+            raise TypeError("A Crossing is made by boundary.cross alone.")
+        self.table = table
+        self._values = values
+
+    def __getitem__(self, column: str) -> Value:
+        return self._values[column]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Crossing({self.table}, {len(self._values)} columns)"
+
+
+_SEAL: Final = object()
+
+
+def cross(spec: TableSpec, values: Mapping[str, Value]) -> Crossing:
+    """A record of a de-identified or public table.
+
+    Raises `Refused(BOUNDARY_REFUSED)` for a column that is not listed, a required one that is missing, a value of another
+    type, and a text that does not match its column's pattern; the detail names the column, never the value.
+    """
+    if spec.zone == "identified":
+        raise Refused(Reason.BOUNDARY_REFUSED, f"{spec.full_name} lies before the boundary")
+    if unknown := sorted(set(values) - set(spec.column_names)):
+        raise Refused(Reason.BOUNDARY_REFUSED, f"{spec.full_name} lists no column {', '.join(unknown)}")
+    return Crossing(spec.full_name, {c.name: _checked(spec, c, values.get(c.name)) for c in spec.columns}, _seal=_SEAL)
+
+
+def _checked(spec: TableSpec, column: Column, value: Value) -> Value:
+    where = f"{spec.full_name}.{column.name}"
+    if not column.crossing:
+        raise Refused(Reason.BOUNDARY_REFUSED, f"{where} has no reason to cross")
+    if value is None:
+        if column.required:
+            raise Refused(Reason.BOUNDARY_REFUSED, f"{where} is missing")
+        return None
+    if not _is_of(column, value):
+        raise Refused(Reason.BOUNDARY_REFUSED, f"{where} holds a {type(value).__name__}")
+    if isinstance(value, str):
+        if column.pattern and not _compiled(column.pattern).fullmatch(value):
+            raise Refused(Reason.BOUNDARY_REFUSED, f"{where} does not have the listed form")
+        if len(value) > _MAX_TEXT:
+            raise Refused(Reason.BOUNDARY_REFUSED, f"{where} exceeds {_MAX_TEXT} characters")
+        return _CONTROL.sub("", value)
+    return value
+
+
+def _is_of(column: Column, value: Value) -> bool:
+    match column.type:
+        case "STRING":
+            return isinstance(value, str)
+        case "INT64":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "FLOAT64":
+            return isinstance(value, float)
+        case "BOOL":
+            return isinstance(value, bool)
+        case "DATE":
+            return isinstance(value, date)
+        case "TIMESTAMP":
+            return False  # no time stamp has been given a reason to cross
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def thumbnail_key(hospital_id: str, study_uid: str, series_uid: str, sop_uid: str) -> str:
+    """Object key of a thumbnail.  Raises `Refused(BOUNDARY_REFUSED)` if a part is no new UID."""
+    return _key(THUMBNAIL_KEY, f"{hospital_id}/{study_uid}/{series_uid}/{sop_uid}.png")
+
+
+def release_key(patient: str, study_uid: str, series_uid: str, sop_uid: str) -> str:
+    """Object key of a delivered DICOM object.  Raises `Refused(BOUNDARY_REFUSED)` if a part is no pseudonym."""
+    return _key(RELEASE_KEY, f"{patient}/{study_uid}/{series_uid}/{sop_uid}.dcm")
+
+
+def _key(form: re.Pattern[str], key: str) -> str:
+    if not form.fullmatch(key):
+        raise Refused(Reason.BOUNDARY_REFUSED, "an object key does not have the listed form")
+    return key
+
+
+def asset_metadata(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata, if every name is listed.  Raises `ValueError` naming those that are not."""
+    if unknown := sorted(set(values) - set(ASSET_METADATA)):
+        raise ValueError(f"Asset metadata {', '.join(unknown)}: not on the boundary's list.")
+    return dict(values)

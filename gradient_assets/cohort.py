@@ -1,0 +1,67 @@
+"""Who is in a release: a condition over the columns of `prod`, written in SQL and checked before it runs.
+
+Belongs here: the small language of conditions and its refusal.  A condition is parsed and rebuilt from the constructs
+listed here; anything else (a function, a subquery, another table) is refused with what is allowed.
+"""
+
+from __future__ import annotations
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from gradient_assets.tables import PROD
+
+ALLOWED: tuple[type[exp.Expression], ...] = (
+    exp.And,
+    exp.Or,
+    exp.Not,
+    exp.Paren,
+    exp.EQ,
+    exp.NEQ,
+    exp.GT,
+    exp.GTE,
+    exp.LT,
+    exp.LTE,
+    exp.Between,
+    exp.In,
+    exp.Like,
+    exp.Is,
+    exp.Null,
+    exp.Boolean,
+    exp.Literal,
+    exp.Neg,
+    exp.Column,
+    exp.Identifier,
+    exp.Cast,
+    exp.DataType,
+)
+
+
+class CohortError(Exception):
+    """The condition can't be used; the message says what is allowed."""
+
+
+def cohort_condition(condition: str) -> str:
+    """The condition in BigQuery's dialect, rebuilt from its parsed form.  Raises `CohortError`."""
+    try:
+        parsed = sqlglot.parse_one(f"SELECT 1 FROM prod WHERE {condition}", read="bigquery")
+    except SqlglotError:
+        raise CohortError(f"The cohort's condition is no SQL condition. {_help()}") from None
+    where = parsed.args.get("where")
+    if not isinstance(parsed, exp.Select) or where is None or set(_parts(parsed)) - {"expressions", "from", "where"}:
+        raise CohortError(f"The cohort's condition has to be one condition. {_help()}")
+    for node in where.this.walk():
+        if not isinstance(node, ALLOWED):
+            raise CohortError(f"The cohort's condition uses {type(node).__name__}. {_help()}")
+        if isinstance(node, exp.Column) and (node.table or node.name not in PROD.column_names):
+            raise CohortError(f"`{node.name}` is no column of prod. Columns: {', '.join(PROD.column_names)}.")
+    return str(where.this.sql(dialect="bigquery"))
+
+
+def _parts(select: exp.Expression) -> list[str]:
+    return [name.rstrip("_") for name, value in select.args.items() if value]
+
+
+def _help() -> str:
+    return "Allowed are columns of prod, literals, AND, OR, NOT, =, <>, <, <=, >, >=, IN, BETWEEN, LIKE and IS NULL."

@@ -1,0 +1,256 @@
+"""The reviewed registry: which hospitals there are, where their buckets lie, how their reports are written.
+
+Belongs here: reading `hospitals.yaml`, refusing it with the line, the field and what was expected, and the record of one
+hospital.  A hospital's id is its partition key and its number its integer partition in BigQuery: neither ever changes.
+How a bucket is opened is `resources`' business, what a profile means `deid.headers`'.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import zoneinfo
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+REPORT_ROLES = (
+    "report_id",
+    "text",
+    "accession_number",
+    "study_instance_uid",
+    "patient_id",
+    "patient_name",
+    "patient_birth_date",
+    "study_date",
+    "referring_physician_name",
+    "reading_physician_name",
+    "institution_name",
+    "patient_address",
+    "patient_phone",
+)
+"""What a column of a report file can hold; `report_id` and `text` are needed, the rest helps to link and to clean."""
+
+DATE_ORDERS = ("mdy", "dmy", "ymd")
+PROFILES = ("safe_harbor", "longitudinal")
+
+_HOSPITAL_ID = re.compile(r"[a-z][a-z0-9-]{1,39}")
+_SECRET_NAME = re.compile(r"[A-Za-z0-9_./+=@-]{1,200}")
+_MAX_NUMBER = 3999  # BigQuery allows 4,000 partitions of one table to be touched by one job
+
+
+class RegistryError(Exception):
+    """The registry can't be used.  The message names the file, the line, the field and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hospital:
+    """One hospital as it was registered."""
+
+    id: str
+    number: int
+    dicoms_uri: str
+    reports_uri: str
+    report_columns: Mapping[str, str]
+    delimiter: str
+    encoding: str
+    date_order: str
+    timezone: str
+    profile: str
+    secret_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """All registered hospitals, in the order of the file."""
+
+    hospitals: tuple[Hospital, ...]
+
+    @property
+    def ids(self) -> list[str]:
+        """Partition keys."""
+        return [hospital.id for hospital in self.hospitals]
+
+    def get(self, hospital_id: str) -> Hospital:
+        """The hospital of that id.  Raises `RegistryError` when it is not registered."""
+        for hospital in self.hospitals:
+            if hospital.id == hospital_id:
+                return hospital
+        raise RegistryError(
+            f"hospital '{hospital_id}' is not registered; registered are: {', '.join(self.ids) or 'none'}."
+        )
+
+    def __iter__(self) -> Iterator[Hospital]:
+        return iter(self.hospitals)
+
+
+def home_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """The folder that holds everything of the embedded default: `GRADIENT_HOME`, else `./gradient_home`."""
+    return Path(environ.get("GRADIENT_HOME") or "gradient_home").absolute()
+
+
+def registry_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """`GRADIENT_HOSPITALS`, else `hospitals.yaml` in the home folder, else in the working directory."""
+    if named := environ.get("GRADIENT_HOSPITALS"):
+        return Path(named).absolute()
+    at_home = home_path(environ) / "hospitals.yaml"
+    return at_home if at_home.exists() else Path("hospitals.yaml").absolute()
+
+
+def load_registry(path: Path, *, home: Path | None = None) -> Registry:
+    """Read and check the registry.
+
+    Relative bucket paths are taken under `home` and become `file://` URIs.  Raises `RegistryError` at the first field
+    that is missing, unknown or wrong; nothing is read from any bucket before the whole file has been accepted.
+    """
+    try:
+        document = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except FileNotFoundError:
+        raise RegistryError(
+            f"{path} does not exist. Point GRADIENT_HOSPITALS at your registry, or run `gradient demo` for a sample."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RegistryError(f"{path} can't be read ({type(error).__name__}).") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise RegistryError(f"{path.name}{line}: no valid YAML ({getattr(error, 'problem', 'unreadable')}).") from None
+    return _RegistryReader(path.name, home or home_path()).read(document)
+
+
+class _RegistryReader:
+    """Walks the YAML nodes, so that each complaint knows its line."""
+
+    def __init__(self, file: str, home: Path) -> None:
+        self._file = file
+        self._home = home
+
+    def read(self, document: yaml.Node | None) -> Registry:
+        if not isinstance(document, yaml.MappingNode):
+            self._refuse(document, "", "hospitals", "a mapping with the key `hospitals`")
+        top = self._fields(document, "", ("hospitals",), ())
+        entries = top["hospitals"]
+        if not isinstance(entries, yaml.SequenceNode) or not entries.value:
+            self._refuse(entries, "", "hospitals", "a list with at least one hospital")
+        hospitals: list[Hospital] = []
+        for entry in entries.value:
+            hospital = self._hospital(entry)
+            for other in hospitals:
+                for field in ("id", "number", "dicoms_uri", "reports_uri"):
+                    if getattr(other, field) == getattr(hospital, field):
+                        self._refuse(entry, hospital.id, field, f"a value of its own; '{other.id}' has the same")
+            hospitals.append(hospital)
+        return Registry(tuple(hospitals))
+
+    def _hospital(self, entry: yaml.Node) -> Hospital:
+        if not isinstance(entry, yaml.MappingNode):
+            self._refuse(entry, "", "hospitals", "a mapping of fields for each hospital")
+        needed = ("id", "number", "buckets", "report_columns", "date_order", "timezone", "profile", "secret_name")
+        fields = self._fields(entry, "", needed, ("delimiter", "encoding"))
+        hospital_id = self._text(
+            fields["id"], "", "id", _HOSPITAL_ID.fullmatch, "2–40 of a–z, 0–9 and -, a letter first"
+        )
+        buckets = self._fields(fields["buckets"], hospital_id, ("dicoms", "reports"), (), parent="buckets.")
+        columns = self._columns(fields["report_columns"], hospital_id)
+
+        def text(field: str, check: Callable[[str], Any], expected: str, default: str | None = None) -> str:
+            if field not in fields and default is not None:
+                return default
+            return self._text(fields[field], hospital_id, field, check, expected)
+
+        return Hospital(
+            id=hospital_id,
+            number=self._number(fields["number"], hospital_id),
+            dicoms_uri=self._bucket(buckets["dicoms"], hospital_id, "buckets.dicoms"),
+            reports_uri=self._bucket(buckets["reports"], hospital_id, "buckets.reports"),
+            report_columns=columns,
+            delimiter=text("delimiter", lambda v: len(v) == 1, "a single character", default=","),
+            encoding=text("encoding", _is_encoding, "an encoding Python knows, or auto", default="auto"),
+            date_order=text("date_order", DATE_ORDERS.__contains__, f"one of {', '.join(DATE_ORDERS)}"),
+            timezone=text("timezone", _is_timezone, "a time zone of the IANA database, like Europe/Berlin"),
+            profile=text("profile", self._is_profile, f"one of {', '.join(PROFILES)}, or the path of a profile file"),
+            secret_name=text("secret_name", _SECRET_NAME.fullmatch, "1–200 of letters, digits and _ . / + = @ -"),
+        )
+
+    def _fields(
+        self, node: yaml.Node, hospital: str, needed: tuple[str, ...], optional: tuple[str, ...], *, parent: str = ""
+    ) -> dict[str, yaml.Node]:
+        if not isinstance(node, yaml.MappingNode):
+            self._refuse(node, hospital, parent.rstrip("."), f"a mapping with {', '.join(needed)}")
+        fields: dict[str, yaml.Node] = {}
+        for key, value in node.value:
+            name = str(key.value)
+            if name not in needed and name not in optional:
+                self._refuse(key, hospital, parent + name, f"one of {', '.join((*needed, *optional))}")
+            if name in fields:
+                self._refuse(key, hospital, parent + name, "each field once")
+            fields[name] = value
+        for name in needed:
+            if name not in fields:
+                self._refuse(node, hospital, parent + name, "this field, which is missing")
+        return fields
+
+    def _columns(self, node: yaml.Node, hospital: str) -> dict[str, str]:
+        fields = self._fields(node, hospital, ("report_id", "text"), REPORT_ROLES[2:], parent="report_columns.")
+        columns = {
+            role: self._text(value, hospital, f"report_columns.{role}", bool, "the name of a column")
+            for role, value in fields.items()
+        }
+        if len(set(columns.values())) < len(columns):
+            self._refuse(node, hospital, "report_columns", "a column of its own for each role")
+        return columns
+
+    def _text(self, node: yaml.Node, hospital: str, field: str, check: Callable[[str], Any], expected: str) -> str:
+        if not isinstance(node, yaml.ScalarNode) or not check(str(node.value)):
+            self._refuse(node, hospital, field, expected)
+        return str(node.value)
+
+    def _number(self, node: yaml.Node, hospital: str) -> int:
+        if not isinstance(node, yaml.ScalarNode) or not str(node.value).isdecimal():
+            self._refuse(node, hospital, "number", f"a whole number from 1 to {_MAX_NUMBER}")
+        number = int(node.value)
+        if not 1 <= number <= _MAX_NUMBER:
+            self._refuse(node, hospital, "number", f"a whole number from 1 to {_MAX_NUMBER}")
+        return number
+
+    def _bucket(self, node: yaml.Node, hospital: str, field: str) -> str:
+        value = self._text(node, hospital, field, bool, "a URI (s3://, gs://, file://) or a folder under GRADIENT_HOME")
+        scheme, separator, rest = value.partition("://")
+        if not separator:
+            return (self._home / value).resolve().as_uri()
+        if scheme not in ("s3", "gs", "file") or not rest:
+            self._refuse(node, hospital, field, "a URI (s3://, gs://, file://) or a folder under GRADIENT_HOME")
+        return value.rstrip("/")
+
+    def _is_profile(self, value: str) -> bool:
+        return value in PROFILES or (value.endswith((".yaml", ".yml")) and Path(value).is_file())
+
+    def _refuse(self, node: yaml.Node | None, hospital: str, field: str, expected: str) -> NoReturn:
+        line = f" line {node.start_mark.line + 1}" if node is not None and node.start_mark else ""
+        whose = f"hospital '{hospital}': " if hospital else ""
+        found = (
+            f": {node.value}" if isinstance(node, yaml.ScalarNode) and str(node.value) != field.split(".")[-1] else ""
+        )
+        raise RegistryError(f"{whose}{self._file}{line}, `{field}{found}`: expected {expected}. Nothing was read.")
+
+
+def _is_encoding(value: str) -> bool:
+    if value == "auto":
+        return True
+    try:
+        codecs.lookup(value)
+    except LookupError:
+        return False
+    return True
+
+
+def _is_timezone(value: str) -> bool:
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True

@@ -1,0 +1,42 @@
+-- The final table of one hospital, with what cohorts and the full-text index need.
+SELECT
+  hospital_id,
+  hospital_number,
+  sop_instance_uid,
+  series_instance_uid,
+  study_instance_uid,
+  patient_pseudonym,
+  accession_pseudonym,
+  sop_class_uid,
+  modality,
+  study_date,
+  patient_sex,
+  patient_age,
+  study_description,
+  series_description,
+  body_part_examined,
+  manufacturer,
+  manufacturer_model_name,
+  image_type,
+  series_number,
+  instance_number,
+  image_rows,
+  image_columns,
+  number_of_frames,
+  photometric_interpretation,
+  transfer_syntax_uid,
+  verdict,
+  boxes,
+  thumbnail_key,
+  report_pseudonym,
+  report_count,
+  link_method,
+  report_text,
+  EXTRACT(YEAR FROM study_date) AS study_year,
+  CONCAT(
+    COALESCE(study_description, ''), ' ',
+    COALESCE(series_description, ''), ' ',
+    COALESCE(report_text, '')
+  ) AS search_text
+FROM deidentified.final_table
+WHERE hospital_id = @hospital_id

@@ -1,0 +1,96 @@
+"""The registry is read, or refused with the line, the field and what was expected."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gradient_assets.hospitals import RegistryError, load_registry, registry_path
+
+GOOD = """\
+hospitals:
+  - id: st-mary
+    number: 1
+    buckets: {dicoms: landing/st-mary/dicoms, reports: s3://st-mary-reports/export}
+    report_columns: {report_id: Report No, text: Report, patient_id: MRN}
+    delimiter: ";"
+    encoding: cp1252
+    date_order: mdy
+    timezone: America/New_York
+    profile: longitudinal
+    secret_name: hospital/st-mary
+"""
+
+
+def load(tmp_path: Path, text: str):
+    path = tmp_path / "hospitals.yaml"
+    path.write_text(text, encoding="utf-8")
+    return load_registry(path, home=tmp_path)
+
+
+def test_a_good_registry_gives_its_hospitals(tmp_path):
+    hospital = load(tmp_path, GOOD).get("st-mary")
+    assert (hospital.number, hospital.delimiter, hospital.encoding) == (1, ";", "cp1252")
+    assert hospital.report_columns == {"report_id": "Report No", "text": "Report", "patient_id": "MRN"}
+
+
+def test_a_relative_bucket_lies_under_the_home_and_a_uri_stays(tmp_path):
+    hospital = load(tmp_path, GOOD).get("st-mary")
+    assert hospital.dicoms_uri == (tmp_path / "landing/st-mary/dicoms").as_uri()
+    assert hospital.reports_uri == "s3://st-mary-reports/export"
+
+
+BROKEN = [
+    ("date_order: mdy", "date_order: mdy/", 8, "date_order", "mdy, dmy, ymd"),
+    ("number: 1", "number: one", 3, "number", "a whole number from 1 to 3999"),
+    ("number: 1", "number: 4000", 3, "number", "a whole number from 1 to 3999"),
+    ("id: st-mary", "id: St Mary", 2, "id", "2–40 of a–z"),
+    ("timezone: America/New_York", "timezone: New York", 9, "timezone", "IANA"),
+    ("encoding: cp1252", "encoding: cp-none", 7, "encoding", "an encoding Python knows"),
+    ('delimiter: ";"', 'delimiter: ";;"', 6, "delimiter", "a single character"),
+    ("profile: longitudinal", "profile: lenient", 10, "profile", "safe_harbor, longitudinal"),
+    ("secret_name: hospital/st-mary", "secret_name: 'a b'", 11, "secret_name", "letters, digits"),
+    ("text: Report,", "", 5, "report_columns.text", "missing"),
+    ("patient_id: MRN", "mrn: MRN", 5, "report_columns.mrn", "accession_number"),
+    ("patient_id: MRN", "patient_id: Report", 5, "report_columns", "a column of its own"),
+    ("reports: s3://st-mary-reports/export", "reports: ftp://x/y", 4, "buckets.reports", "s3://"),
+    ("    profile: longitudinal\n", "", 2, "profile", "missing"),
+    ("profile: longitudinal", "profile: longitudinal\n    colour: red", 11, "colour", "one of id, number"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "line", "field", "expected"), BROKEN, ids=[case[1][:24] or case[3] for case in BROKEN])
+def test_a_bad_registry_is_refused_with_line_field_and_expectation(tmp_path, old, new, line, field, expected):
+    assert old in GOOD
+    with pytest.raises(RegistryError) as refused:
+        load(tmp_path, GOOD.replace(old, new))
+    message = str(refused.value)
+    assert f"line {line}," in message
+    assert f"`{field}" in message
+    assert expected in message
+    assert "Nothing was read." in message
+
+
+@pytest.mark.parametrize("field", ["id", "number"])
+def test_two_hospitals_may_not_share_an_id_or_a_number(tmp_path, field):
+    first = yaml.safe_load(GOOD)["hospitals"][0]
+    second = {**first, "id": "lakeside", "number": 2, "buckets": {"dicoms": "a", "reports": "b"}, field: first[field]}
+    with pytest.raises(RegistryError, match="a value of its own; 'st-mary' has the same"):
+        load(tmp_path, yaml.safe_dump({"hospitals": [first, second]}))
+
+
+@pytest.mark.parametrize("text", ["", "hospitals: []", "- id: x", "hospitals: {a: 1}", "hospitals:\n  - a: [unclosed"])
+def test_what_is_no_registry_is_refused(tmp_path, text):
+    with pytest.raises(RegistryError):
+        load(tmp_path, text)
+
+
+def test_a_missing_file_says_what_to_do(tmp_path):
+    with pytest.raises(RegistryError, match="GRADIENT_HOSPITALS"):
+        load_registry(tmp_path / "none.yaml")
+
+
+def test_the_environment_points_elsewhere(tmp_path):
+    assert registry_path({"GRADIENT_HOSPITALS": str(tmp_path / "own.yaml")}) == tmp_path / "own.yaml"
+    (tmp_path / "hospitals.yaml").touch()
+    assert registry_path({"GRADIENT_HOME": str(tmp_path)}) == tmp_path / "hospitals.yaml"
