@@ -1,0 +1,50 @@
+"""What the header engine takes and gives: the text cleaner it is handed, and its result.
+
+Belongs here: types only.  The text cleaner itself is `deid.text`'s.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydicom.dataset import FileDataset
+
+from gradient_assets.deid.identifiers import KnownIdentifiers
+from gradient_assets.deid.identity import Person
+
+
+class CleanedText(Protocol):
+    """A text without identifiers, and how many of each kind were taken out."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def removed(self) -> Counter[str]: ...
+
+
+class TextCleaner(Protocol):
+    """Free text in, free text without identifiers out.  Raises `Refused` if it can't."""
+
+    def clean(self, text: str, identifiers: KnownIdentifiers, person: Person) -> CleanedText: ...
+
+
+@dataclass(slots=True)
+class CleanedHeader:
+    """One instance's clean data set and what was done to it.  Old UIDs make this record identified data."""
+
+    dataset: FileDataset
+    person: Person
+    old_sop_uid: str
+    new_sop_uid: str
+    old_series_uid: str
+    new_series_uid: str
+    old_study_uid: str
+    new_study_uid: str
+    actions: Counter[tuple[str, str]]
+    removed_by_kind: Counter[str]
+    method_codes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"CleanedHeader({self.new_sop_uid}, {self.actions.total()} actions)"

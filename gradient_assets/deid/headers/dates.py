@@ -1,0 +1,118 @@
+"""Dates and times of one patient: moved by one number of days, or cut down to the year.
+
+Belongs here: how DA, DT and TM values are parsed, moved and written back, multi-valued, partial and ranges included.  The
+number of days comes from `identity`; which elements are dates is the rules' business; dates in free text are the text
+engine's.  PS3.5 6.2 (DA, DT, TM) and PS3.15 E.3.6, Retain Longitudinal Temporal Information with Modified Dates.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from typing import Literal
+
+DateMode = Literal["keep", "shift", "year"]
+EARLIEST_YEAR = 1900
+LATEST_YEAR = 2100
+
+DUMMIES = {"DA": "19000101", "DT": "19000101000000", "TM": "000000"}
+"""What stands in a Type 1 attribute whose own value can't be kept."""
+
+_DATE = re.compile(r"(\d{4})(?:([.-]?)(\d{2})(?:\2(\d{2}))?)?")
+_DATETIME = re.compile(r"(\d{4})(?:(\d{2})(?:(\d{2})(\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?)?)?)?([+-]\d{4})?")
+_TIME = re.compile(r"([01]\d|2[0-3])(?::?[0-5]\d(?::?(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?")
+
+
+class NotADate(ValueError):  # noqa: N818  an outcome for the caller, its message holds no value
+    """A value that is no date or time, or lies outside the years that are believed."""
+
+
+def moved(vr: str, values: list[str], mode: DateMode, days: int) -> list[str]:
+    """The values of a DA, DT or TM element under `mode`; blanks stay blank.  Raises `NotADate` for any value amiss.
+
+    In mode `year` a DA becomes `YYYY0101`, a DT `YYYY`, and a TM has no value left (an empty list is returned).
+    """
+    if vr == "TM":
+        kept = [_each_bound(value, _time) for value in values]
+        return [] if mode == "year" else kept
+    one = _date if vr == "DA" else _datetime
+    return [_each_bound(value, lambda bound: one(bound, mode, days)) for value in values]
+
+
+def _each_bound(value: str, change: object) -> str:
+    """Apply to one value, or to both ends of a range (`20200101-20200131`, `-20200131`, `20200101-`)."""
+    assert callable(change)
+    if not value:
+        return value
+    try:
+        return str(change(value))
+    except NotADate:
+        bounds = value.split("-")
+        if len(bounds) != 2 or not any(bounds):
+            raise
+        return "-".join(str(change(bound.strip())) if bound.strip() else "" for bound in bounds)
+
+
+def _date(value: str, mode: DateMode, days: int) -> str:
+    match = _DATE.fullmatch(value)
+    if not match:
+        raise NotADate
+    year, _, month, day = match.groups()
+    return _rewritten(year, month, day, mode, days) if mode != "year" else _year(year, month, day) + "0101"
+
+
+def _datetime(value: str, mode: DateMode, days: int) -> str:
+    match = _DATETIME.fullmatch(value)
+    if not match:
+        raise NotADate
+    year, month, day, clock, zone = match.groups()
+    if clock and not _TIME.fullmatch(clock):
+        raise NotADate
+    if mode == "year":
+        return _year(year, month, day)
+    return _rewritten(year, month, day, mode, days) + (clock or "") + (zone or "")
+
+
+def _time(value: str) -> str:
+    if not _TIME.fullmatch(value):
+        raise NotADate
+    return value
+
+
+def _year(year: str, month: str | None, day: str | None) -> str:
+    _calendar_day(year, month, day)
+    return year
+
+
+def _rewritten(year: str, month: str | None, day: str | None, mode: DateMode, days: int) -> str:
+    """The date moved, to the precision it had: a partial date stands for its first day."""
+    first = _calendar_day(year, month, day)
+    if mode == "shift":
+        first += timedelta(days=days)
+    return first.strftime("%Y%m%d")[: 4 + 2 * bool(month) + 2 * bool(day)]
+
+
+def _calendar_day(year: str, month: str | None, day: str | None) -> date:
+    try:
+        found = date(int(year), int(month or 1), int(day or 1))
+    except ValueError:
+        raise NotADate from None
+    if not EARLIEST_YEAR <= found.year <= LATEST_YEAR:
+        raise NotADate
+    return found
+
+
+_AGE = re.compile(r"(\d{1,3})([DWMY])")
+_UNITS_IN_90_YEARS = {"Y": 90, "M": 1080, "W": 4696, "D": 32872}
+
+
+def pooled_age(value: str) -> str:
+    """An AS value with all ages of 90 years and more as `090Y`.  45 CFR 164.514(b)(2)(i)(C).
+
+    Raises `NotADate` if the value is no age.
+    """
+    match = _AGE.fullmatch(value.upper())
+    if not match:
+        raise NotADate
+    number, unit = int(match[1]), match[2]
+    return "090Y" if number >= _UNITS_IN_90_YEARS[unit] else f"{number:03d}{unit}"

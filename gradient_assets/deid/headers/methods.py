@@ -1,0 +1,52 @@
+"""What an instance says about its own de-identification.
+
+Belongs here: Patient Identity Removed, the method and its codes.  A code is written only when what it names was done to
+this instance; the pixel engine adds its own with `add_method_codes`.  PS3.3 C.12.1.1, PS3.16 CID 7050.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from gradient_assets.deid.headers.profile import OPTIONS, Profile
+
+BASIC = ("113100", "Basic Application Confidentiality Profile")
+_MEANINGS = dict([BASIC, *OPTIONS.values()])
+_LONGITUDINAL = {"keep": "UNMODIFIED", "shift": "MODIFIED", "year": "REMOVED"}
+
+
+def codes_for(options: Iterable[str]) -> tuple[str, ...]:
+    """Codes of CID 7050 for the basic profile and the options that were truly exercised, in ascending order."""
+    return tuple(sorted({BASIC[0], *(OPTIONS[option][0] for option in options)}))
+
+
+def state_method(ds: Dataset, profile: Profile, engine_version: str, codes: Iterable[str]) -> None:
+    """Write Patient Identity Removed, De-identification Method, its codes and Longitudinal Temporal Information."""
+    ds.PatientIdentityRemoved = "YES"
+    ds.DeidentificationMethod = [
+        f"PS3.15 {profile.edition}",
+        f"profile {profile.name} {profile.digest}"[:64],
+        f"gradient-assets headers {engine_version}",
+    ]
+    ds.DeidentificationMethodCodeSequence = Sequence([])
+    ds.LongitudinalTemporalInformationModified = _LONGITUDINAL[profile.dates]
+    add_method_codes(ds, codes)
+
+
+def add_method_codes(ds: Dataset, codes: Iterable[str]) -> None:
+    """Add codes of CID 7050 to De-identification Method Code Sequence, each once.  Raises `KeyError` for unknown codes."""
+    present = list(ds.get("DeidentificationMethodCodeSequence") or [])
+    known = {str(item.CodeValue) for item in present}
+    for code in codes:
+        if code in known:
+            continue
+        item = Dataset()
+        item.CodeValue = code
+        item.CodingSchemeDesignator = "DCM"
+        item.CodeMeaning = _MEANINGS[code]
+        present.append(item)
+        known.add(code)
+    ds.DeidentificationMethodCodeSequence = Sequence(sorted(present, key=lambda item: str(item.CodeValue)))
