@@ -1,0 +1,86 @@
+"""Parquet files whose bytes depend on their rows only.
+
+Belongs here: row groups of fixed size, the writer's options, bringing batches to a table's schema.  Which rows, and in
+which order, is `warehouse`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from resources.errors import WarehouseError
+from resources.local_folder import put_in_place
+
+ROW_GROUP_ROWS = 65_536
+BATCH_ROWS = 8_192
+
+
+def write(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> int:
+    """Write the batches beside `path`, sync, rename over it.  One writer of `path` at a time.  Returns the number of rows.
+
+    Raises `WarehouseError` without any value of a row; `path` is then as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Always the same name: what a killed writer left is written over by the next one.
+    part = path.with_name(f".gradient-{path.stem}.part")
+    rows = 0
+    try:
+        # Batches arrive cut at random; only whole row groups are written, so that the cuts leave no trace.
+        with pq.ParquetWriter(part, schema, compression="zstd", version="2.6") as writer:
+            for table in _row_groups(schema, batches):
+                writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+                rows += table.num_rows
+        put_in_place(part, path)
+        return rows
+    except WarehouseError:
+        raise
+    except Exception as error:
+        # Arrow and DuckDB quote the value that did not fit.
+        failure = WarehouseError(f"a partition could not be written ({type(error).__name__})")
+    finally:
+        part.unlink(missing_ok=True)
+    raise failure
+
+
+def read(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The file's rows in `schema`: a column that it has not yet is null.  A file that is gone has none."""
+    try:
+        file = pq.ParquetFile(path)
+    except FileNotFoundError:
+        return
+    with file:
+        held = set(file.schema_arrow.names)
+        wanted = pa.schema([field if field.name in held else field.with_nullable(True) for field in schema])
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[name for name in wanted.names if name in held]):
+            yield conformed(batch, wanted)
+
+
+def conformed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The batch in the schema's columns and types.  Raises `WarehouseError` where a required column is null."""
+    columns = []
+    for field in schema:
+        index = batch.schema.get_field_index(field.name)
+        column = pa.nulls(batch.num_rows, field.type) if index < 0 else batch.column(index).cast(field.type)
+        if not field.nullable and column.null_count:
+            raise WarehouseError(f"the required column {field.name} is null in {column.null_count} rows")
+        columns.append(column)
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _row_groups(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        held.append(conformed(batch, schema))
+        rows += batch.num_rows
+        while rows >= ROW_GROUP_ROWS:
+            table = pa.Table.from_batches(held, schema)
+            yield table.slice(0, ROW_GROUP_ROWS).combine_chunks()
+            held = table.slice(ROW_GROUP_ROWS).combine_chunks().to_batches()
+            rows -= ROW_GROUP_ROWS
+    if rows:
+        yield pa.Table.from_batches(held, schema).combine_chunks()

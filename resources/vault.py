@@ -1,0 +1,246 @@
+"""Where keys and credentials are kept: a folder of files, AWS Secrets Manager, Google Secret Manager.
+
+Belongs here: fetching a secret by its name, and making one that is not there yet.  What is derived from a key is
+`gradient_assets.deid.identity`'s business.  No vault ever makes a key by itself, overwrites one, or has a default.
+
+Names look like `hospital/st-mary` or `recipient/uni-x`; `<name>/bucket` holds a bucket's credentials as JSON.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from gradient_assets.deid.identity import KeyFileError, SecretKey, create_key_file, read_key_file
+
+_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.+=@-]+(/(?!\.)[A-Za-z0-9_.+=@-]+)*")
+"""As the registry allows; a segment that starts with a dot could climb out of a folder."""
+
+
+class VaultError(Exception):
+    """A vault could not do what it was asked to.  The message says what to do and never holds a secret."""
+
+
+class MissingKey(VaultError):  # noqa: N818  the name says what happened
+    """A secret is not there or can't be read."""
+
+
+class KeyExists(VaultError):  # noqa: N818  as above
+    """A secret of this name is there already; it is never overwritten."""
+
+
+class Vault(Protocol):
+    """Secrets by name.  Picklable, so that Beam workers can open a bucket with it."""
+
+    def key(self, name: str) -> SecretKey:
+        """The key of this name.  Raises `MissingKey`."""
+        ...
+
+    def create(self, name: str) -> SecretKey:
+        """Make a new key under this name.  Raises `KeyExists`."""
+        ...
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a key of this name.  Raises `MissingKey` if the vault can't say."""
+        ...
+
+    def text(self, name: str) -> str:
+        """A secret that is no key (a bucket's credentials).  Raises `MissingKey`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileVault:
+    """A file of mode 0600 for each secret: `<folder>/<name>.key` for keys, `<folder>/<name>.json` for other secrets."""
+
+    folder: Path
+
+    def key(self, name: str) -> SecretKey:
+        """The key of this name.  Raises `MissingKey`."""
+        try:
+            return read_key_file(self._path(name, ".key"))
+        except KeyFileError as error:
+            raise MissingKey(str(error)) from None
+
+    def create(self, name: str) -> SecretKey:
+        """Make a new key file.  Raises `KeyExists`."""
+        path = self._path(name, ".key")
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            return create_key_file(path)
+        except KeyFileError as error:
+            raise KeyExists(str(error)) from None
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a key file of this name, readable or not."""
+        return self._path(name, ".key").exists()
+
+    def text(self, name: str) -> str:
+        """The content of `<name>.json`.  Raises `MissingKey`, also when group or others may read it."""
+        path = self._path(name, ".json")
+        try:
+            if path.stat().st_mode & 0o077:
+                raise MissingKey(f"Secret file {path} is open to group or others. Run `chmod 600 {path}`.")
+            return path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise MissingKey(f"Secret file {path} does not exist. Write it with mode 600.") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise MissingKey(f"Secret file {path} can't be read ({type(error).__name__}).") from None
+
+    def _path(self, name: str, ending: str) -> Path:
+        return self.folder / f"{_checked(name)}{ending}"
+
+
+@dataclass(frozen=True, slots=True)
+class AwsVault:
+    """AWS Secrets Manager through dagster-aws; the secret's id is `<prefix><name>`."""
+
+    prefix: str = "gradient/"
+    region: str | None = None
+    endpoint: str | None = None
+
+    def key(self, name: str) -> SecretKey:
+        """The key of this name.  Raises `MissingKey`."""
+        return _key_from_text(self.text(name), name)
+
+    def create(self, name: str) -> SecretKey:
+        """Make a new secret; the service itself refuses a second one.  Raises `KeyExists` or `MissingKey`."""
+        key = SecretKey.generate()
+        secret_id = self.prefix + _checked(name)
+        failure: Exception
+        try:
+            self._client().create_secret(Name=secret_id, SecretString=key.to_text())
+            return key
+        except Exception as error:
+            if _aws_code(error) == "ResourceExistsException":
+                failure = KeyExists(f"secret '{name}' exists already; a key is never overwritten")
+            else:
+                failure = MissingKey(f"secret '{name}' could not be made ({_aws_code(error)})")
+        raise failure
+
+    def exists(self, name: str) -> bool:
+        """Whether the secret is there.  Raises `MissingKey` if the service can't say."""
+        secret_id = self.prefix + _checked(name)
+        try:
+            self._client().describe_secret(SecretId=secret_id)
+        except Exception as error:
+            code = _aws_code(error)
+        else:
+            return True
+        if code == "ResourceNotFoundException":
+            return False
+        raise MissingKey(f"AWS Secrets Manager did not say whether '{name}' exists ({code})")
+
+    def text(self, name: str) -> str:
+        """The secret's text.  Raises `MissingKey`."""
+        secret_id = self.prefix + _checked(name)
+        try:
+            answer = self._client().get_secret_value(SecretId=secret_id)
+            return str(answer["SecretString"])
+        except Exception as error:
+            code = _aws_code(error)
+        raise MissingKey(
+            f"secret '{secret_id}' could not be read from AWS Secrets Manager ({code}): create it with "
+            f"`gradient doctor --mend`, and allow secretsmanager:GetSecretValue on it"
+        )
+
+    def _client(self) -> Any:
+        from dagster_aws.secretsmanager import SecretsManagerResource
+
+        with warnings.catch_warnings():
+            # dagster-aws calls its resource beta with each use; the version is pinned to a minor one.
+            warnings.simplefilter("ignore")
+            return SecretsManagerResource(region_name=self.region, endpoint_url=self.endpoint).get_client()
+
+
+@dataclass(frozen=True, slots=True)
+class GoogleVault:
+    """Google Secret Manager; the secret's id is the name with `/` as `_-_` (ids hold no slash), newest version."""
+
+    project: str
+    prefix: str = "gradient_-_"
+
+    def key(self, name: str) -> SecretKey:
+        """The key of this name.  Raises `MissingKey`."""
+        return _key_from_text(self.text(name), name)
+
+    def create(self, name: str) -> SecretKey:
+        """Make a new secret with one version.  Raises `KeyExists` or `MissingKey`."""
+        key = SecretKey.generate()
+        secret_id, client = self._id(name), self._client()
+        failure: Exception
+        try:
+            made = client.create_secret(
+                parent=f"projects/{self.project}", secret_id=secret_id, secret={"replication": {"automatic": {}}}
+            )
+            client.add_secret_version(parent=made.name, payload={"data": key.to_text().encode()})
+            return key
+        except Exception as error:
+            if type(error).__name__ == "AlreadyExists":
+                failure = KeyExists(f"secret '{name}' exists already; a key is never overwritten")
+            else:
+                failure = MissingKey(f"secret '{name}' could not be made ({type(error).__name__})")
+        raise failure
+
+    def exists(self, name: str) -> bool:
+        """Whether the secret is there.  Raises `MissingKey` if the service can't say."""
+        secret = f"projects/{self.project}/secrets/{self._id(name)}"
+        try:
+            self._client().get_secret(name=secret)
+        except Exception as error:
+            kind = type(error).__name__
+        else:
+            return True
+        if kind == "NotFound":
+            return False
+        raise MissingKey(f"Google Secret Manager did not say whether '{name}' exists ({kind})")
+
+    def text(self, name: str) -> str:
+        """The newest version's text.  Raises `MissingKey`."""
+        version = f"projects/{self.project}/secrets/{self._id(name)}/versions/latest"
+        try:
+            return bytes(self._client().access_secret_version(name=version).payload.data).decode()
+        except Exception as error:
+            kind = type(error).__name__
+        raise MissingKey(
+            f"secret '{self._id(name)}' could not be read from Google Secret Manager ({kind}): create it with "
+            f"`gradient doctor --mend`, and grant secretmanager.versions.access on it"
+        )
+
+    def _id(self, name: str) -> str:
+        secret_id = self.prefix + _checked(name).replace("/", "_-_")
+        if re.fullmatch(r"[A-Za-z0-9_-]{1,255}", secret_id) is None:
+            raise MissingKey(
+                "Google Secret Manager takes letters, digits, '-' and '_' only; choose another secret_name"
+            )
+        return secret_id
+
+    def _client(self) -> Any:
+        from google.cloud import secretmanager
+
+        return secretmanager.SecretManagerServiceClient()
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise MissingKey(
+            "a secret's name is made of letters, digits and _.+=@-, with single '/'; no part starts with '.'"
+        )
+    return name
+
+
+def _key_from_text(text: str, name: str) -> SecretKey:
+    try:
+        return SecretKey.from_text(text)
+    except KeyFileError:
+        pass
+    raise MissingKey(f"secret '{name}' is there, but holds no key; make one with `gradient doctor --mend`")
+
+
+def _aws_code(error: Exception) -> str:
+    response = getattr(error, "response", None)
+    code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+    return str(code or type(error).__name__)

@@ -1,0 +1,128 @@
+"""Settings: defaults, refusals, and that nothing is opened before it is used."""
+
+import pytest
+
+from resources import SETTINGS, Settings, SettingsError, resources_for
+from resources.bigquery import BigQueryWarehouse
+from resources.vault import AwsVault, FileVault, GoogleVault
+from resources.warehouse import EmbeddedWarehouse
+
+
+class Hospital:
+    dicoms_uri = "s3://landing/st-mary/dicoms"
+    reports_uri = "file:///landing/reports"
+    secret_name = "hospital/st-mary"
+
+
+def resources(tmp_path, **environ):
+    return resources_for(Settings.from_environment({"GRADIENT_HOME": str(tmp_path), **environ}))
+
+
+def test_the_default_needs_nothing(tmp_path):
+    opened = resources(tmp_path)
+    assert opened.warehouse == EmbeddedWarehouse(tmp_path)
+    assert opened.vault == FileVault(tmp_path / "identified" / "secrets")
+    assert opened.beam.runner == "embedded"
+    assert opened.thumbnails.uri == (tmp_path / "deidentified" / "thumbnails").as_uri()
+    assert opened.releases.uri == (tmp_path / "public" / "releases").as_uri()
+    assert list(tmp_path.iterdir()) == []
+
+
+REGISTRY = """
+hospitals:
+  - id: st-mary
+    number: 1
+    buckets: {dicoms: a, reports: b}
+    report_columns: {report_id: id, text: text}
+    delimiter: ","
+    encoding: utf-8
+    date_order: mdy
+    timezone: America/New_York
+    profile: longitudinal
+    secret_name: hospital/st-mary
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "runner", "vault"), [("aws", "flink", AwsVault), ("gcp", "dataflow", GoogleVault)]
+)
+def test_the_cloud_is_reached_by_configuration_alone(tmp_path, environment, runner, vault):
+    (tmp_path / "hospitals.yaml").write_text(REGISTRY)
+    opened = resources(
+        tmp_path, GRADIENT_ENV=environment, GRADIENT_GCP_PROJECT="project", GRADIENT_STAGING_URI="gs://staging/x"
+    )
+    assert opened.beam.runner == runner
+    assert isinstance(opened.vault, vault)
+    assert isinstance(opened.warehouse, BigQueryWarehouse)
+
+
+@pytest.mark.parametrize("missing", ["GRADIENT_GCP_PROJECT", "GRADIENT_STAGING_URI"])
+def test_what_is_missing_is_named_when_it_is_needed(tmp_path, missing):
+    (tmp_path / "hospitals.yaml").write_text(REGISTRY)
+    environ = {"GRADIENT_GCP_PROJECT": "p", "GRADIENT_STAGING_URI": "gs://s"}
+    opened = resources(tmp_path, GRADIENT_ENV="gcp", **{**environ, missing: ""})
+    with pytest.raises(SettingsError, match=missing):
+        _ = opened.warehouse
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GRADIENT_ENV", "azure"),
+        ("GRADIENT_BEAM_RUNNER", "DirectRunner"),
+        ("GRADIENT_WAREHOUSE", "duckdb"),
+        ("GRADIENT_VAULT", "none"),
+        ("GRADIENT_BUCKET_CREDENTIALS", "none"),
+    ],
+)
+def test_a_value_that_is_no_choice_is_refused_with_the_choices(name, value):
+    with pytest.raises(SettingsError, match=name) as caught:
+        Settings.from_environment({name: value})
+    assert "expected one of" in str(caught.value)
+
+
+def test_an_unknown_zone_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="GRADIENT_ZONES"):
+        _ = resources(tmp_path, GRADIENT_ZONES="identified,secret").warehouse
+
+
+def test_a_process_of_the_public_zone_opens_nothing_else(tmp_path):
+    opened = resources(tmp_path, GRADIENT_ZONES="public")
+    assert opened.warehouse == EmbeddedWarehouse(tmp_path, ("public",))
+    assert opened.releases is not None
+    with pytest.raises(SettingsError, match="deidentified"):
+        _ = opened.thumbnails
+    with pytest.raises(SettingsError, match="identified"):
+        _ = opened.vault
+    with pytest.raises(SettingsError, match="identified"):
+        opened.hospital_bucket(Hospital(), "dicoms")
+
+
+@pytest.mark.parametrize(
+    ("environ", "secret_name"),
+    [({}, "hospital/st-mary/bucket"), ({"GRADIENT_BUCKET_CREDENTIALS": "ambient"}, None)],
+)
+def test_a_hospitals_bucket_is_opened_with_its_own_secret_unless_somebody_says_else(tmp_path, environ, secret_name):
+    bucket = resources(tmp_path, **environ).hospital_bucket(Hospital(), "dicoms")
+    assert bucket.address.secret_name == secret_name
+    assert bucket.address.must_exist
+
+
+def test_a_hospitals_folder_needs_no_secret(tmp_path):
+    assert resources(tmp_path).hospital_bucket(Hospital(), "reports").address.secret_name is None
+
+
+def test_a_third_kind_of_bucket_is_refused(tmp_path):
+    with pytest.raises(ValueError):
+        resources(tmp_path).hospital_bucket(Hospital(), "videos")
+
+
+def test_options_of_beam_are_split_like_a_command_line(tmp_path):
+    opened = resources(tmp_path, GRADIENT_BEAM_OPTIONS="--job_endpoint=localhost:8099 --label='a b'")
+    assert opened.beam.options == ("--job_endpoint=localhost:8099", "--label=a b")
+
+
+def test_every_setting_is_explained_once():
+    names = [setting.name for setting in SETTINGS]
+    assert len(names) == len(set(names))
+    assert all(setting.meaning.endswith(".") for setting in SETTINGS)

@@ -1,0 +1,165 @@
+"""Keys and credentials: never made by accident, never overwritten, never shown."""
+
+import pickle
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from gradient_assets.deid.identity import SecretKey
+from resources.vault import AwsVault, FileVault, GoogleVault, KeyExists, MissingKey
+
+
+@pytest.fixture
+def file_vault(tmp_path):
+    return FileVault(tmp_path / "secrets")
+
+
+@pytest.fixture
+def aws_vault(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    with mock_aws():
+        yield AwsVault(region="us-east-1")
+
+
+class FakeSecretManager:
+    """Google's client as far as the vault uses it."""
+
+    def __init__(self):
+        self.versions = {}
+
+    def create_secret(self, *, parent, secret_id, secret):
+        from google.api_core.exceptions import AlreadyExists
+
+        name = f"{parent}/secrets/{secret_id}"
+        if name in self.versions:
+            raise AlreadyExists("there")
+        self.versions[name] = []
+        return type("Secret", (), {"name": name})()
+
+    def add_secret_version(self, *, parent, payload):
+        self.versions[parent].append(payload["data"])
+
+    def get_secret(self, *, name):
+        from google.api_core.exceptions import NotFound
+
+        if name not in self.versions:
+            raise NotFound("none")
+
+    def access_secret_version(self, *, name):
+        from google.api_core.exceptions import NotFound
+
+        found = self.versions.get(name.removesuffix("/versions/latest"))
+        if not found:
+            raise NotFound("none")
+        payload = type("Payload", (), {"data": found[-1]})()
+        return type("Answer", (), {"payload": payload})()
+
+
+@pytest.fixture
+def google_vault():
+    server = FakeSecretManager()
+
+    class Connected(GoogleVault):
+        def _client(self):
+            return server
+
+    return Connected("project")
+
+
+@pytest.fixture(params=["file", "aws", "google"])
+def vault(request):
+    return request.getfixturevalue(f"{request.param}_vault")
+
+
+def test_a_missing_key_is_an_error_that_says_what_to_do_and_makes_nothing(vault):
+    with pytest.raises(MissingKey, match="keygen"):
+        vault.key("hospital/st-mary")
+    assert not vault.exists("hospital/st-mary")
+
+
+def test_a_key_made_is_the_key_read(vault):
+    made = vault.create("hospital/st-mary")
+    assert vault.key("hospital/st-mary").secret == made.secret
+    assert vault.exists("hospital/st-mary")
+    assert not vault.exists("hospital/st-mar")
+
+
+def test_a_key_is_never_overwritten(vault):
+    made = vault.create("hospital/st-mary")
+    with pytest.raises(KeyExists):
+        vault.create("hospital/st-mary")
+    assert vault.key("hospital/st-mary").secret == made.secret
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/../b", "/root", "a//b", "a/", ".hidden", "blank name", "a\n"])
+def test_a_name_that_could_lead_elsewhere_is_refused(vault, name):
+    for call in (vault.key, vault.create, vault.exists, vault.text):
+        with pytest.raises(MissingKey):
+            call(name)
+
+
+def test_vaults_travel_to_workers_without_secrets(file_vault):
+    file_vault.create("hospital/st-mary")
+    assert pickle.loads(pickle.dumps(file_vault)).exists("hospital/st-mary")
+    secret = file_vault.key("hospital/st-mary").secret
+    assert secret not in pickle.dumps(file_vault)
+
+
+def test_keys_of_the_file_vault_are_for_their_owner_alone(file_vault):
+    file_vault.create("hospital/st-mary")
+    path = file_vault.folder / "hospital" / "st-mary.key"
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o644)
+    with pytest.raises(MissingKey, match="chmod 600"):
+        file_vault.key("hospital/st-mary")
+
+
+@pytest.mark.parametrize(
+    ("mode", "content", "message"), [(0o640, b"{}", "chmod 600"), (0o600, b"\xff\xfa", "UnicodeDecodeError")]
+)
+def test_credentials_that_others_may_read_or_that_are_no_text_are_refused(file_vault, mode, content, message):
+    path = file_vault.folder / "hospital" / "x" / "bucket.json"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    path.chmod(mode)
+    with pytest.raises(MissingKey, match=message):
+        file_vault.text("hospital/x/bucket")
+
+
+def test_a_secret_that_is_no_key_is_not_shown(aws_vault):
+    boto3.client("secretsmanager", region_name="us-east-1").create_secret(Name="gradient/other", SecretString="hunter2")
+    assert aws_vault.text("other") == "hunter2"
+    with pytest.raises(MissingKey) as caught:
+        aws_vault.key("other")
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_service_that_denies_is_not_taken_for_an_absent_key():
+    class Denying:
+        def describe_secret(self, **_):
+            raise PermissionError("AccessDenied for hospital/st-mary")
+
+        create_secret = get_secret_value = describe_secret
+
+    class DeniedVault(AwsVault):
+        def _client(self):
+            return Denying()
+
+    vault = DeniedVault()
+    for call in (vault.exists, vault.create, vault.key):
+        with pytest.raises(MissingKey):
+            call("hospital/st-mary")
+
+
+def test_google_refuses_a_name_it_can_not_hold(google_vault):
+    with pytest.raises(MissingKey, match="secret_name"):
+        google_vault.create("hospital/st.mary")
+
+
+def test_two_names_are_two_secrets(google_vault):
+    google_vault.create("a/b")
+    assert not google_vault.exists("a_b")
+    assert isinstance(google_vault.key("a/b"), SecretKey)
