@@ -77,7 +77,12 @@ def test_every_column_and_table_is_described():
 
 
 @pytest.mark.parametrize(
-    "parts", [("st-mary", "1.2.3", "2.25.2", "2.25.3"), ("St Mary", "2.25.1", "2.25.2", "2.25.3"), ("st-mary", "2.25.1", "", "2.25.3")]
+    "parts",
+    [
+        ("st-mary", "1.2.3", "2.25.2", "2.25.3"),
+        ("St Mary", "2.25.1", "2.25.2", "2.25.3"),
+        ("st-mary", "2.25.1", "", "2.25.3"),
+    ],
 )
 def test_a_thumbnail_key_holds_new_uids_only(parts):
     assert boundary.thumbnail_key("st-mary", "2.25.1", "2.25.2", "2.25.3") == "st-mary/2.25.1/2.25.2/2.25.3.png"

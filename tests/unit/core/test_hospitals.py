@@ -59,7 +59,9 @@ BROKEN = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "line", "field", "expected"), BROKEN, ids=[case[1][:24] or case[3] for case in BROKEN])
+@pytest.mark.parametrize(
+    ("old", "new", "line", "field", "expected"), BROKEN, ids=[case[1][:24] or case[3] for case in BROKEN]
+)
 def test_a_bad_registry_is_refused_with_line_field_and_expectation(tmp_path, old, new, line, field, expected):
     assert old in GOOD
     with pytest.raises(RegistryError) as refused:

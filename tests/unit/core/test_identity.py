@@ -112,7 +112,9 @@ def test_a_key_file_open_to_others_is_refused(tmp_path):
         read_key_file(path)
 
 
-@pytest.mark.parametrize("content", ["", "hello", "gradient-key-v1:", "gradient-key-v1:" + "0" * 62, "gradient-key-v1:" + "g" * 64])
+@pytest.mark.parametrize(
+    "content", ["", "hello", "gradient-key-v1:", "gradient-key-v1:" + "0" * 62, "gradient-key-v1:" + "g" * 64]
+)
 def test_what_is_no_key_is_refused_without_showing_it(tmp_path, content):
     path = tmp_path / "k"
     path.touch(mode=0o600)

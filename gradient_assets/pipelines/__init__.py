@@ -1,0 +1,9 @@
+"""How much at once: the four heavy stages as Beam pipelines, without Dagster.
+
+Reading order: `steps` (what one work item becomes: the shape every stage has), `metadata`, `reports`, `thumbnails`,
+`release` (the steps themselves), `shards` (what they write), `worker` and `pool` (processes that survive a crash),
+`worklist` (what is to be done), `beam_stage` (the Beam pipeline), `stage` (list, run, check, commit).
+
+Belongs here: reading objects, applying `deid` to them, writing shards.  Which partition, and why now, is `assets`'
+business; where a bucket lies, `resources`'.
+"""

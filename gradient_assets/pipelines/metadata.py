@@ -1,0 +1,228 @@
+"""Headers: DICOM objects → `dicom_metadata` → `deidentified_metadata`.
+
+Belongs here: the two steps, and the rows they make.  Reading touches the header only (range reads); cleaning starts from
+the header as stored, so that no object is read twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from pydicom import Dataset
+
+from gradient_assets import boundary
+from gradient_assets.deid import headers
+from gradient_assets.deid.identifiers import KnownIdentifiers
+from gradient_assets.deid.identity import Pseudonymizer
+from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.deid.text import TextEngine
+from gradient_assets.deid.verify import residual_in_dataset
+from gradient_assets.hospitals import Hospital
+from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
+from gradient_assets.tables import (
+    DEIDENTIFIED_METADATA,
+    DICOM_METADATA,
+    REFUSED_DEIDENTIFIED_METADATA,
+    REFUSED_METADATA,
+)
+from resources.object_store import Bucket, ObjectVanished, StoreError
+
+_HOT = (
+    "series_instance_uid",
+    "study_instance_uid",
+    "patient_id",
+    "patient_name",
+    "patient_birth_date",
+    "patient_sex",
+    "patient_age",
+    "accession_number",
+    "modality",
+    "study_date",
+    "study_time",
+    "study_description",
+    "series_description",
+    "body_part_examined",
+    "institution_name",
+    "transfer_syntax_uid",
+)
+
+
+@dataclass
+class ReadHeaders:
+    """One DICOM object → one row of `dicom_metadata`, by range reads up to the pixel data."""
+
+    hospital: Hospital
+    bucket: Bucket
+    stage: str = "dicom_metadata"
+    version: str = f"headers-{headers.ENGINE_VERSION}"
+    deadline_s: float = 60.0
+    output = DICOM_METADATA
+    refusals = REFUSED_METADATA
+
+    def open(self) -> None:
+        """Nothing to load."""
+
+    def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
+        """Read the header and what it says that identifies."""
+        if item["size"] == 0:
+            raise Refused(Reason.EMPTY_OBJECT)
+        with reading():
+            source = self.bucket.open(item["object_key"], item["size"])
+            dataset = headers.read_dataset(source, stop_before_pixels=True)
+        headers.admit(dataset)
+        columns = headers.columns_of(dataset)
+        sop_instance_uid, sop_class_uid = columns["sop_instance_uid"], columns["sop_class_uid"]
+        if not sop_instance_uid or not sop_class_uid:
+            raise Refused(Reason.MISSING_IDENTITY)
+        yield Emitted(
+            {
+                "hospital_id": self.hospital.id,
+                "hospital_number": self.hospital.number,
+                "work_token": item["work_token"],
+                "object_key": item["object_key"],
+                "etag": item["etag"],
+                "size": item["size"],
+                "sop_instance_uid": sop_instance_uid,
+                "sop_class_uid": sop_class_uid,
+                **{name: columns[name] for name in _HOT},
+                "header_json": headers.to_json_header(dataset),
+                "identifiers_json": json.dumps(headers.identifiers_of(dataset).as_dict(), ensure_ascii=False),
+                "engine_version": self.version,
+            }
+        )
+
+
+@dataclass
+class CleanHeaders:
+    """One row of `dicom_metadata` → one row of `deidentified_metadata`."""
+
+    hospital: Hospital
+    profile: headers.Profile
+    pseudonymizer: Pseudonymizer = field(repr=False)
+    stage: str = "deidentified_metadata"
+    version: str = headers.ENGINE_VERSION
+    deadline_s: float = 60.0
+    output = DEIDENTIFIED_METADATA
+    refusals = REFUSED_DEIDENTIFIED_METADATA
+
+    def open(self) -> None:
+        """Load the rules."""
+        text = TextEngine(dates=self.profile.dates)
+        self._engine = headers.HeaderEngine(self.profile, self.pseudonymizer, text)
+
+    def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
+        """Clean the header, search it for what is left, and build the row that crosses."""
+        known = KnownIdentifiers.from_dict(item["identifiers"])
+        dataset = headers.from_json_header(item["row"]["header_json"])
+        cleaned = self._engine.clean(dataset, known)
+        if hits := residual_in_dataset(cleaned.dataset, known):
+            raise Refused(Reason.RESIDUAL_IDENTIFIER, describe(hits))
+        counts = action_counts(cleaned)
+        yield Emitted(
+            boundary.cross(
+                DEIDENTIFIED_METADATA,
+                {
+                    "hospital_id": self.hospital.id,
+                    "hospital_number": self.hospital.number,
+                    "work_token": item["work_token"],
+                    **instance_columns(cleaned.dataset, item["row"]["transfer_syntax_uid"]),
+                    "header_json": headers.to_json_header(cleaned.dataset),
+                    **counts,
+                    "profile": self.profile.name,
+                    "standard_edition": self.profile.edition,
+                    "engine_version": headers.ENGINE_VERSION,
+                },
+            )
+        )
+
+
+def instance_columns(dataset: Dataset, transfer_syntax_uid: str | None) -> dict[str, boundary.Value]:
+    """The hot columns of a cleaned header, as the boundary lists them."""
+    columns = headers.columns_of(dataset)
+    names = (
+        "sop_instance_uid",
+        "series_instance_uid",
+        "study_instance_uid",
+        "sop_class_uid",
+        "modality",
+        "patient_sex",
+        "patient_age",
+        "study_description",
+        "series_description",
+        "body_part_examined",
+        "manufacturer",
+        "manufacturer_model_name",
+        "image_type",
+        "series_number",
+        "instance_number",
+        "number_of_frames",
+        "photometric_interpretation",
+    )
+    return {
+        **{name: columns[name] for name in names},
+        "image_rows": columns["rows"],
+        "image_columns": columns["columns"],
+        "patient_pseudonym": columns["patient_id"],
+        "accession_pseudonym": columns["accession_number"],
+        "study_date": as_date(columns["study_date"]),
+        "transfer_syntax_uid": transfer_syntax_uid,
+    }
+
+
+def action_counts(cleaned: headers.CleanedHeader) -> dict[str, int]:
+    """Elements removed, and elements changed in any other way."""
+    removed = sum(count for (_, action), count in cleaned.actions.items() if action == "removed")
+    kept = sum(count for (_, action), count in cleaned.actions.items() if action == "kept")
+    return {"elements_removed": removed, "elements_changed": cleaned.actions.total() - removed - kept}
+
+
+def as_date(value: Any) -> date | None:
+    """A DICOM DA as a date; None for anything that is none."""
+    text = str(value or "")
+    if len(text) != 8 or not text.isascii() or not text.isdigit():
+        return None
+    try:
+        return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    except ValueError:
+        return None
+
+
+def date_under(profile: headers.Profile, day: date | None, shift_days: int) -> date | None:
+    """A date as the profile allows: shifted, 1 January of its year, or as it was."""
+    if day is None or profile.dates == "keep":
+        return day
+    return day + timedelta(days=shift_days) if profile.dates == "shift" else day.replace(month=1, day=1)
+
+
+def describe(hits: list[Any]) -> str:
+    """Kinds and counts of hits, without a value."""
+    kinds: dict[str, int] = {}
+    for hit in hits:
+        kinds[hit.kind] = kinds.get(hit.kind, 0) + 1
+    return ", ".join(f"{count} × {kind}" for kind, count in sorted(kinds.items()))
+
+
+class reading:  # noqa: N801  reads as a word in `with reading():`
+    """Turns the store's errors into refusals: what vanished or can't be reached is quarantined and tried again."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ObjectVanished):
+            raise Refused(Reason.OBJECT_VANISHED) from None
+        if isinstance(error, StoreError):
+            raise Refused(Reason.STORE_UNAVAILABLE, type(error).__name__) from None
+
+
+def identifiers_by_patient(rows: Mapping[str, list[str]]) -> dict[str, KnownIdentifiers]:
+    """Patient id → everything known of them, from the JSON records of their headers and reports."""
+    gathered: dict[str, KnownIdentifiers] = {}
+    for patient_id, records in rows.items():
+        found = [KnownIdentifiers.from_dict(json.loads(record)) for record in dict.fromkeys(records)]
+        gathered[patient_id] = KnownIdentifiers().merge(*found)
+    return gathered

@@ -1,0 +1,90 @@
+"""Releases: original DICOM objects of a cohort → cleaned objects under the recipient's own pseudonyms.
+
+Belongs here: the step and the manifest's rows.  The order of the engines is `deid.instance`'s business, the cohort that
+of `assets.public`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gradient_assets import boundary
+from gradient_assets.deid import headers, pixels
+from gradient_assets.deid.headers import Profile
+from gradient_assets.deid.identifiers import KnownIdentifiers
+from gradient_assets.deid.identity import Pseudonymizer
+from gradient_assets.deid.instance import InstanceCleaner
+from gradient_assets.hospitals import Hospital
+from gradient_assets.pipelines.metadata import action_counts, reading
+from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
+from gradient_assets.tables import REFUSED_RELEASE, RELEASE_MANIFEST
+from resources.object_store import Bucket
+
+
+@dataclass
+class CleanInstances:
+    """One original object → one delivered object and its row of the manifest."""
+
+    release: str
+    hospitals: dict[str, Hospital]
+    buckets: dict[str, Bucket]
+    profiles: dict[str, Profile]
+    pseudonymizers: dict[str, Pseudonymizer] = field(repr=False)
+    finder: pixels.TextFinder
+    residual: pixels.TextFinder | None
+    stage: str = "release_dicoms"
+    version: str = f"{headers.ENGINE_VERSION}+{pixels.ENGINE_VERSION}"
+    deadline_s: float = 300.0
+    output = RELEASE_MANIFEST
+    refusals = REFUSED_RELEASE
+
+    def open(self) -> None:
+        """Load rules and models."""
+        self._cleaners = {
+            hospital: InstanceCleaner(
+                self.profiles[hospital], self.pseudonymizers[hospital], self.finder, self.residual
+            )
+            for hospital in self.hospitals
+        }
+
+    def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
+        """Read the original, clean it whole, and build the row that crosses."""
+        hospital = self.hospitals[item["hospital_id"]]
+        with reading():
+            content = self.buckets[hospital.id].get(item["object_key"])
+        cleaned = self._cleaners[hospital.id].clean(content, KnownIdentifiers.from_dict(item["identifiers"]))
+        header = cleaned.header
+        key = boundary.release_key(
+            header.person.pseudonym, header.new_study_uid, header.new_series_uid, header.new_sop_uid
+        )
+        columns = headers.columns_of(header.dataset)
+        profile = self.profiles[hospital.id]
+        row = boundary.cross(
+            RELEASE_MANIFEST,
+            {
+                "release": self.release,
+                "hospital_number": hospital.number,
+                "work_token": item["work_token"],
+                "object_key": key,
+                "sha256": hashlib.sha256(cleaned.content).hexdigest(),
+                "size": len(cleaned.content),
+                "patient_pseudonym": header.person.pseudonym,
+                "study_instance_uid": header.new_study_uid,
+                "series_instance_uid": header.new_series_uid,
+                "sop_instance_uid": header.new_sop_uid,
+                "sop_class_uid": columns["sop_class_uid"],
+                "modality": columns["modality"],
+                "transfer_syntax_uid": columns["transfer_syntax_uid"],
+                "frames": cleaned.pixels.frames,
+                "boxes": len(cleaned.pixels.boxes),
+                "elements_removed": action_counts(header)["elements_removed"],
+                "method_codes": ",".join(cleaned.method_codes),
+                "profile": profile.name,
+                "standard_edition": profile.edition,
+                "engine_version": self.version,
+            },
+        )
+        yield EmittedObject(key, cleaned.content)
+        yield Emitted(row)

@@ -1,0 +1,149 @@
+"""Reports: CSV files → `identified_reports` → `deidentified_reports`.
+
+Belongs here: the two steps, and the rows they make.  How a file is read and a text is cleaned is `deid.text`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gradient_assets import boundary
+from gradient_assets.deid import text
+from gradient_assets.deid.headers import Profile
+from gradient_assets.deid.identifiers import KnownIdentifiers
+from gradient_assets.deid.identity import Pseudonymizer
+from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.deid.verify import residual_in_text
+from gradient_assets.hospitals import Hospital
+from gradient_assets.pipelines.metadata import as_date, date_under, describe, reading
+from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
+from gradient_assets.tables import (
+    DEIDENTIFIED_REPORTS,
+    IDENTIFIED_REPORTS,
+    REFUSED_DEIDENTIFIED_REPORTS,
+    REFUSED_IDENTIFIED_REPORTS,
+)
+from resources.object_store import Bucket
+
+
+@dataclass
+class ReadReports:
+    """One CSV file → its rows in the registry's roles; a bad row is refused by its number, the rest goes on."""
+
+    hospital: Hospital
+    bucket: Bucket
+    stage: str = "identified_reports"
+    version: str = f"reports-{text.ENGINE_VERSION}"
+    deadline_s: float = 1800.0
+    output = IDENTIFIED_REPORTS
+    refusals = REFUSED_IDENTIFIED_REPORTS
+
+    def open(self) -> None:
+        """Nothing to load."""
+
+    def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
+        """Read the file row by row."""
+        if item["size"] == 0:
+            raise Refused(Reason.EMPTY_OBJECT)
+        layout = text.ReportLayout(
+            columns=dict(self.hospital.report_columns),
+            delimiter=self.hospital.delimiter,
+            encoding=self.hospital.encoding,
+            date_order=self.hospital.date_order,
+        )
+        records = 0
+        with reading():
+            source = self.bucket.open(item["object_key"], item["size"])
+            for row in text.read_reports(source, layout):
+                records += 1
+                if isinstance(row, text.RefusedRow):
+                    yield RefusedRecord(row.row_number, row.reason, row.detail)
+                else:
+                    yield Emitted(self._row(item, row))
+        if not records:
+            raise Refused(Reason.EMPTY_OBJECT, "a heading and no records")
+
+    def _row(self, item: WorkItem, row: text.ReportRow) -> dict[str, object]:
+        def value(role: str) -> str | None:
+            return row.values.get(role) or None
+
+        return {
+            "hospital_id": self.hospital.id,
+            "hospital_number": self.hospital.number,
+            "work_token": item["work_token"],
+            "object_key": item["object_key"],
+            "etag": item["etag"],
+            "size": item["size"],
+            "row_number": row.row_number,
+            "report_id": row.values["report_id"],
+            **{
+                role: value(role)
+                for role in (
+                    "accession_number",
+                    "study_instance_uid",
+                    "patient_id",
+                    "patient_name",
+                    "patient_birth_date",
+                    "study_date",
+                    "referring_physician_name",
+                    "reading_physician_name",
+                    "institution_name",
+                    "patient_address",
+                    "patient_phone",
+                )
+            },
+            "report_text": row.values["text"],
+            "engine_version": self.version,
+        }
+
+
+@dataclass
+class CleanReports:
+    """One row of `identified_reports` → one row of `deidentified_reports`."""
+
+    hospital: Hospital
+    profile: Profile
+    pseudonymizer: Pseudonymizer = field(repr=False)
+    stage: str = "deidentified_reports"
+    version: str = text.ENGINE_VERSION
+    deadline_s: float = 60.0
+    output = DEIDENTIFIED_REPORTS
+    refusals = REFUSED_DEIDENTIFIED_REPORTS
+
+    def open(self) -> None:
+        """Load the rules and word lists."""
+        self._engine = text.TextEngine(dates=self.profile.dates)
+
+    def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
+        """Clean the text, search it for what is left, and build the row that crosses."""
+        row = item["row"]
+        known = KnownIdentifiers.from_dict(item["identifiers"])
+        identity = self.pseudonymizer
+        patient_id = row["patient_id"] or ""
+        person = identity.person(patient_id, fallback=row["study_instance_uid"] or f"report {row['report_id']}")
+        cleaned = self._engine.clean(row["report_text"], known, person)
+        if hits := residual_in_text(cleaned.text, known):
+            raise Refused(Reason.RESIDUAL_IDENTIFIER, describe(hits))
+        accession, study = row["accession_number"], row["study_instance_uid"]
+        candidate = row.get("candidate_study_instance_uid")
+        yield Emitted(
+            boundary.cross(
+                DEIDENTIFIED_REPORTS,
+                {
+                    "hospital_id": self.hospital.id,
+                    "hospital_number": self.hospital.number,
+                    "work_token": item["work_token"],
+                    "report_pseudonym": identity.identifier("report", row["report_id"]),
+                    "accession_pseudonym": identity.accession(accession) if accession else None,
+                    "study_instance_uid": identity.uid(study) if study else None,
+                    "patient_pseudonym": identity.patient(patient_id) if patient_id else None,
+                    "candidate_study_instance_uid": identity.uid(candidate) if candidate else None,
+                    "study_date": date_under(self.profile, as_date(row["study_date"]), person.shift_days),
+                    "report_text": cleaned.text,
+                    "identifiers_removed": cleaned.removed.total(),
+                    "profile": self.profile.name,
+                    "engine_version": text.ENGINE_VERSION,
+                },
+            )
+        )

@@ -1,0 +1,112 @@
+"""Parquet shards that workers write to a staging prefix; nothing of them is visible until the stage commits them.
+
+Belongs here: collecting the rows of one item and writing or forgetting them together.  A table behind the boundary takes
+`Crossing` records only.  Committing is `stage`'s business, merging `resources.warehouse`'s.
+"""
+
+from __future__ import annotations
+
+import io
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gradient_assets.boundary import Crossing
+from gradient_assets.tables import TableSpec
+from resources.object_store import Bucket
+
+ROWS_IN_MEMORY = 2_000
+"""Rows held per table before they go to a shard: a report of 10 kB a row makes 20 MB, a header of 40 kB 80 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class StagingPlace:
+    """Where shards of one zone go: a bucket and the URI under which the warehouse finds them."""
+
+    bucket: Bucket
+    uri: str
+
+
+@dataclass
+class ShardWriter:
+    """Writes rows of several tables; `keep` or `forget` what one item wrote as a whole."""
+
+    places: Mapping[str, StagingPlace]
+    shards: dict[str, list[str]] = field(default_factory=dict)
+    _kept: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    _pending: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
+    _pending_shards: list[tuple[TableSpec, str]] = field(default_factory=list)
+    _specs: dict[str, TableSpec] = field(default_factory=dict)
+
+    def add(self, spec: TableSpec, row: Mapping[str, Any] | Crossing) -> None:
+        """Add a row of the current item.  Raises `TypeError` for a row behind the boundary that is no `Crossing` of it."""
+        if spec.zone != "identified" and not (isinstance(row, Crossing) and row.table == spec.full_name):
+            raise TypeError(f"{spec.full_name} lies behind the boundary: only its own crossings are written.")
+        self._specs[spec.full_name] = spec
+        rows = self._pending.setdefault(spec.full_name, [])
+        rows.append(row)
+        if len(rows) >= ROWS_IN_MEMORY:
+            self._pending_shards.append((spec, self._write(spec, rows)))
+            rows.clear()
+
+    def keep(self) -> None:
+        """The current item is done: its rows count."""
+        for spec, name in self._pending_shards:
+            self.shards.setdefault(spec.full_name, []).append(f"{self.places[spec.zone].uri}/{name}")
+        self._pending_shards.clear()
+        for table, rows in self._pending.items():
+            self._kept.setdefault(table, []).extend(rows)
+        self._pending.clear()
+        for table, rows in self._kept.items():
+            if len(rows) >= ROWS_IN_MEMORY:
+                self._flush(table)
+
+    def forget(self) -> None:
+        """The current item failed: nothing it wrote counts."""
+        for spec, name in self._pending_shards:
+            self.places[spec.zone].bucket.delete([name])
+        self._pending_shards.clear()
+        self._pending.clear()
+
+    def close(self) -> dict[str, list[str]]:
+        """Write what is still in memory; return the shard URIs by table."""
+        for table in list(self._kept):
+            self._flush(table)
+        return self.shards
+
+    def _flush(self, table: str) -> None:
+        rows = self._kept.pop(table, [])
+        if rows:
+            spec = self._specs[table]
+            self.shards.setdefault(table, []).append(f"{self.places[spec.zone].uri}/{self._write(spec, rows)}")
+            self._kept[table] = []
+
+    def _write(self, spec: TableSpec, rows: list[Mapping[str, Any]]) -> str:
+        name = f"{spec.name}-{uuid.uuid4().hex}.parquet"
+        columns = {name: [row[name] for row in rows] for name in spec.column_names}
+        buffer = io.BytesIO()
+        # No statistics: they would repeat the smallest and the largest value of each column in the footer.
+        pq.write_table(pa.table(columns, schema=spec.arrow_schema), buffer, compression="zstd", write_statistics=False)
+        self.places[spec.zone].bucket.put(name, buffer.getvalue())
+        return name
+
+
+@dataclass
+class GroupResult:
+    """What a group of items became: shard URIs by table, and counts.  No value of any object."""
+
+    shards: dict[str, list[str]] = field(default_factory=dict)
+    items: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: GroupResult) -> None:
+        """Take in another group's result."""
+        for table, uris in other.shards.items():
+            self.shards.setdefault(table, []).extend(uris)
+        self.items += other.items
+        self.counts.update(other.counts)

@@ -1,0 +1,221 @@
+"""One heavy stage over one partition: what is new, run it, check that nothing is missing, commit in one step.
+
+Belongs here: comparing what should be there with what is, running the Beam pipeline over the difference, and replacing
+the partition.  Each input is named by a work token: equal token, nothing to redo; a token no longer expected, its rows go.
+A stage that fails leaves what was there before; started again it comes to the same bytes as an undisturbed one.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import pyarrow.parquet as pq
+
+from gradient_assets.hospitals import Hospital
+from gradient_assets.pipelines import beam_stage
+from gradient_assets.pipelines.shards import GroupResult, StagingPlace
+from gradient_assets.pipelines.steps import TRANSIENT, Step, WorkItem
+from gradient_assets.pipelines.worklist import Worklist
+from resources.beam import BeamEngine, PipelineFailed
+from resources.object_store import Bucket
+from resources.warehouse import Warehouse
+
+PROGRESS_EVERY_S = 2.0
+
+STAGING = "_staging/"
+"""Prefix of a bucket under which a stage's objects wait until they are committed."""
+
+
+class StageError(Exception):
+    """A stage can't vouch for its result: work items without an outcome.  Nothing was committed."""
+
+
+@dataclass(frozen=True)
+class StageCounts:
+    """How a stage ended, in numbers.  `objects_in` = those with rows + those refused as a whole."""
+
+    objects_in: int
+    processed: int
+    reused: int
+    removed: int
+    rows_out: int
+    quarantined: int
+    quarantined_by_reason: dict[str, int]
+    seconds: float
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ObjectCommit:
+    """Objects that a stage writes besides rows.  They wait under `_staging/` and are moved just before the rows appear.
+
+    `prefix` is the partition's part of the bucket, `keys` tells which objects the committed rows name: any other object
+    under the prefix is left over from a deleted input or a broken run, and is deleted.
+    """
+
+    bucket: Bucket
+    prefix: str
+    keys: Callable[[], set[str]]
+
+    def publish(self, staging: str) -> None:
+        """Move what is staged to where it belongs; the same again after a broken run."""
+        for stat in list(self.bucket.listing(f"{staging}/")):
+            self.bucket.move(stat.key, stat.key.removeprefix(f"{staging}/"))
+
+    def remove_orphans(self) -> None:
+        """Delete what no row names."""
+        wanted = self.keys()
+        found = (stat.key for stat in self.bucket.listing(self.prefix))
+        self.bucket.delete([key for key in found if key not in wanted and not key.startswith(STAGING)])
+
+    def remove_staging(self, staging: str) -> None:
+        """Delete what is still staged, after success and failure alike."""
+        self.bucket.delete([stat.key for stat in self.bucket.listing(f"{staging}/")])
+
+
+@dataclass
+class StageRun:
+    """The stores and the engine that a stage works with, for one partition."""
+
+    warehouse: Warehouse
+    beam: BeamEngine
+    partition: str
+    run_id: str
+    hospitals: dict[str, Hospital]
+    say: Callable[[str], None] = lambda message: None
+
+    def run(self, step: Step, work: Iterable[WorkItem], objects: ObjectCommit | None = None) -> StageCounts:
+        """Bring the partition of the step's tables to exactly what `work` asks for.
+
+        Raises `StageError` when an item has no outcome; errors of the stores and of Beam pass through.
+        """
+        started = time.monotonic()
+        known = self._known(step)
+        zone = step.output.zone
+        with (
+            self.warehouse.staging("identified", self._staging_name(step)) as private,
+            self.warehouse.staging(zone, self._staging_name(step)) as visible,
+        ):
+            places: dict[str, StagingPlace] = {
+                zone: StagingPlace(visible.bucket, visible.uri),
+                "identified": StagingPlace(private.bucket, private.uri),
+            }
+            staging = f"{STAGING}{self._staging_name(step)}"
+            if objects is not None:
+                places["objects"] = StagingPlace(objects.bucket.under(staging), staging)
+            try:
+                expected, worklist = self._plan(work, known, places["identified"])
+                result = self._process(step, worklist, places)
+                self._check(step, expected - known, result, places)
+                if objects is not None:
+                    objects.publish(staging)
+                self._commit(step, result, gone=known - expected, todo=expected - known)
+                if objects is not None:
+                    objects.remove_orphans()
+            finally:
+                if objects is not None:
+                    objects.remove_staging(staging)
+        return self._counts(step, expected, known, result, time.monotonic() - started)
+
+    def _staging_name(self, step: Step) -> str:
+        return f"{step.stage}-{self.partition}-{self.run_id}"
+
+    def _known(self, step: Step) -> set[str]:
+        known = self.warehouse.tokens(step.output, self.partition)
+        transient = {reason.value for reason in TRANSIENT}
+        retried: set[str] = set()
+        for batch in self.warehouse.scan(step.refusals, self.partition, columns=("work_token", "reason")):
+            for token, reason in zip(batch["work_token"].to_pylist(), batch["reason"].to_pylist(), strict=True):
+                (retried if reason in transient else known).add(token)
+        return known - retried
+
+    def _plan(self, work: Iterable[WorkItem], known: set[str], place: StagingPlace) -> tuple[set[str], Worklist]:
+        worklist = Worklist(place)
+        expected: set[str] = set()
+        for item in work:
+            token = item["work_token"]
+            if token in expected:
+                raise StageError("Two work items have the same token: the listing names an object twice. Run again.")
+            expected.add(token)
+            if token not in known:
+                worklist.add(item)
+        worklist.close()
+        return expected, worklist
+
+    def _process(self, step: Step, worklist: Worklist, places: dict[str, StagingPlace]) -> GroupResult:
+        if not worklist.items:
+            return GroupResult()
+        plan = beam_stage.StagePlan(step, self.hospitals, places, beam_stage.default_processes())
+        progress = _Progress(step.stage, worklist.items, self.say)
+        unlisten = beam_stage.listen(progress.done)
+        try:
+            name = f"{step.stage.replace('_', '-')}-{self.partition}"
+            self.beam.run(beam_stage.build(plan, worklist.chunks), name=name, on_progress=self.say)
+        except PipelineFailed as failed:
+            failure = beam_stage.read_failure(places["identified"])
+            if failure is None:
+                raise
+            raise StageError(failure) from failed
+        finally:
+            unlisten()
+        return beam_stage.read_manifest(places["identified"])
+
+    def _check(self, step: Step, todo: set[str], result: GroupResult, places: dict[str, StagingPlace]) -> None:
+        outcome: set[str] = set()
+        for spec in (step.output, step.refusals):
+            for uri in result.shards.get(spec.full_name, []):
+                shard = places[spec.zone].bucket.get(uri.rpartition("/")[2])
+                outcome.update(pq.read_table(io.BytesIO(shard), columns=["work_token"])["work_token"].to_pylist())
+        if outcome != todo:
+            raise StageError(
+                f"Stage {step.stage} of '{self.partition}': {len(todo - outcome)} of {len(todo)} work items have no outcome, "
+                f"{len(outcome - todo)} outcomes belong to none. Nothing was committed; run it again."
+            )
+
+    def _commit(self, step: Step, result: GroupResult, gone: set[str], todo: set[str]) -> None:
+        for spec in (step.refusals, step.output):
+            shards = result.shards.get(spec.full_name, [])
+            # Tokens of this run are dropped too: another run of the same partition may have committed them meanwhile.
+            self.warehouse.replace(spec, self.partition, shards=shards, drop_tokens=gone | todo)
+
+    def _counts(
+        self, step: Step, expected: set[str], known: set[str], result: GroupResult, seconds: float
+    ) -> StageCounts:
+        reasons: Counter[str] = Counter()
+        for batch in self.warehouse.scan(step.refusals, self.partition, columns=("reason",)):
+            reasons.update(batch["reason"].to_pylist())
+        counts = StageCounts(
+            objects_in=len(expected),
+            processed=len(expected - known),
+            reused=len(expected & known),
+            removed=len(known - expected),
+            rows_out=self.warehouse.count(step.output, self.partition),
+            quarantined=reasons.total(),
+            quarantined_by_reason=dict(sorted(reasons.items())),
+            seconds=round(seconds, 1),
+            counters=dict(result.counts),
+        )
+        self.say(
+            f"{step.stage}: {counts.objects_in} in ({counts.processed} new, {counts.reused} as before, {counts.removed} gone), "
+            f"{counts.rows_out} rows out, {counts.quarantined} quarantined"
+        )
+        return counts
+
+
+class _Progress:
+    """Says how far a stage is, at most every `PROGRESS_EVERY_S` seconds."""
+
+    def __init__(self, stage: str, total: int, say: Callable[[str], None]) -> None:
+        self._stage, self._total, self._say = stage, total, say
+        self._done = 0
+        self._last = time.monotonic()
+
+    def done(self, items: int) -> None:
+        self._done += items
+        if time.monotonic() - self._last >= PROGRESS_EVERY_S:
+            self._last = time.monotonic()
+            self._say(f"{self._stage}: {self._done} of {self._total}")

@@ -1,0 +1,106 @@
+"""What one work item becomes: the shape that every heavy stage has.
+
+Belongs here: the `Step` protocol, what a step emits, and how a refusal becomes a row.  A step knows one object and one
+patient's identifiers; how many items there are, who retries and what survives a crash is `worker`, `pool` and `stage`.
+A step is pickled to worker processes: it holds settings, never an open client or a loaded model.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypedDict
+
+from gradient_assets.boundary import Crossing
+from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.hospitals import Hospital
+from gradient_assets.tables import TableSpec
+
+TRANSIENT = frozenset({Reason.OBJECT_VANISHED, Reason.STORE_UNAVAILABLE})
+"""Refusals that say something of the moment, not of the object: tried again in each run."""
+
+
+class WorkItem(TypedDict, total=False):
+    """One thing to do.  `work_token`, `object_key` and `object_pseudonym` are always there; the rest is the step's."""
+
+    work_token: str
+    object_key: str
+    object_pseudonym: str
+    hospital_id: str
+    row_number: int
+    etag: str
+    size: int
+    refuse: str
+    row: dict[str, Any]
+    identifiers: dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """A row for the step's output table."""
+
+    row: Mapping[str, Any] | Crossing
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRecord:
+    """One record of an object was refused; the rest of the object goes on."""
+
+    row_number: int
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EmittedObject:
+    """Bytes to be put into the stage's bucket under a key that the boundary has built."""
+
+    key: str
+    content: bytes
+
+
+class Step(Protocol):
+    """One heavy stage's work on one item."""
+
+    stage: str
+    version: str
+    output: TableSpec
+    refusals: TableSpec
+    deadline_s: float
+
+    def open(self) -> None:
+        """Make clients and load models; called once in each worker process."""
+
+    def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
+        """What becomes of the item.  Raises `Refused` when all of it is refused."""
+
+
+def refusal_row(
+    step: Step, hospital: Hospital, item: WorkItem, refused: Refused, row_number: int = 0
+) -> dict[str, Any]:
+    """The row of the stage's refusals for an item, or for one record of it."""
+    return {
+        "hospital_id": hospital.id,
+        "hospital_number": hospital.number,
+        "work_token": item["work_token"],
+        "stage": step.stage,
+        "object_pseudonym": item["object_pseudonym"],
+        "object_key": item["object_key"],
+        "row_number": row_number or item.get("row_number", 0),
+        "reason": refused.reason.value,
+        "detail": refused.detail,
+        "engine_version": step.version,
+    }
+
+
+def foreseen(error: BaseException) -> Refused:
+    """The refusal for any error: its own when it is one, else `internal_error` with type and place, never its message."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, MemoryError):
+        return Refused(Reason.WORKER_DIED, "out of memory")
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"
+    return Refused(Reason.INTERNAL_ERROR, f"{type(error).__name__} at {place}")

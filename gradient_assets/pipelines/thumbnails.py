@@ -1,0 +1,83 @@
+"""Pixels: DICOM objects → `pixel_text` and thumbnails.
+
+Belongs here: the step that decodes, finds text, blacks it out on every frame and only then makes a picture smaller.
+How text is found and filled is `deid.pixels`' business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gradient_assets import boundary
+from gradient_assets.deid import headers, pixels
+from gradient_assets.deid.identity import Pseudonymizer
+from gradient_assets.hospitals import Hospital
+from gradient_assets.pipelines.metadata import reading
+from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
+from gradient_assets.tables import PIXEL_TEXT, REFUSED_THUMBNAILS
+from resources.object_store import Bucket
+
+
+@dataclass
+class MakeThumbnails:
+    """One DICOM object → its verdict, its boxes, its thumbnail."""
+
+    hospital: Hospital
+    bucket: Bucket
+    pseudonymizer: Pseudonymizer = field(repr=False)
+    finder: pixels.TextFinder
+    stage: str = "thumbnails"
+    version: str = pixels.ENGINE_VERSION
+    deadline_s: float = 300.0
+    output = PIXEL_TEXT
+    refusals = REFUSED_THUMBNAILS
+
+    def open(self) -> None:
+        """Load the models, so that a missing one is an error of the set-up."""
+        self._engine = pixels.PixelEngine(self.finder)
+
+    def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
+        """Redact, then shrink; the words that were found are nowhere in the result."""
+        with reading():
+            content = self.bucket.get(item["object_key"])
+        dataset = headers.read_dataset(content)
+        identity = self.pseudonymizer
+        study, series, instance = (
+            identity.uid(str(dataset.get(keyword, "")))
+            for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+        )
+        cleaned = self._engine.clean(dataset)
+        thumbnail = cleaned.thumbnail()
+        key = None
+        if thumbnail is not None:
+            key = boundary.thumbnail_key(self.hospital.id, study, series, instance)
+            yield EmittedObject(key, thumbnail)
+        common: dict[str, boundary.Value] = {
+            "hospital_id": self.hospital.id,
+            "hospital_number": self.hospital.number,
+            "work_token": item["work_token"],
+            "sop_instance_uid": instance,
+            "verdict": cleaned.verdict,
+            "boxes": len(cleaned.boxes),
+            "frames": cleaned.frames,
+            "engine_version": pixels.ENGINE_VERSION,
+        }
+        yield Emitted(boundary.cross(PIXEL_TEXT, {**common, "box": 0, "thumbnail_key": key}))
+        for number, box in enumerate(cleaned.boxes, start=1):
+            yield Emitted(
+                boundary.cross(
+                    PIXEL_TEXT,
+                    {
+                        **common,
+                        "box": number,
+                        "frame": box.frame,
+                        "box_left": box.left,
+                        "box_top": box.top,
+                        "box_width": box.width,
+                        "box_height": box.height,
+                        "source": box.source,
+                        "score": round(float(box.score), 4),
+                    },
+                )
+            )

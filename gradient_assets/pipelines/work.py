@@ -1,0 +1,169 @@
+"""What each stage should hold, as work items: the listing of a bucket, or the rows of the table before it.
+
+Belongs here: naming each input by its work token (input, engine version, profile, what is known of the patient), and the
+choice between inputs that claim the same name.  A token says nothing without the hospital's key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from gradient_assets.deid.headers import Profile
+from gradient_assets.deid.identifiers import KnownIdentifiers
+from gradient_assets.deid.identity import Pseudonymizer
+from gradient_assets.deid.reasons import Reason
+from gradient_assets.deid.text import identifiers_of_columns
+from gradient_assets.hospitals import Hospital
+from gradient_assets.pipelines.known import REPORT_COLUMNS, HospitalIdentifiers
+from gradient_assets.pipelines.metadata import as_date
+from gradient_assets.pipelines.steps import WorkItem
+from gradient_assets.tables import DEIDENTIFIED_METADATA, DICOM_METADATA, IDENTIFIED_REPORTS
+from resources.object_store import Bucket
+from resources.warehouse import Warehouse
+
+DATE_WINDOW_DAYS = 3
+"""A report is linked to the patient's only study within so many days: reports are dictated and signed days later."""
+
+
+@dataclass(frozen=True)
+class WorkSource:
+    """What all work lists of one hospital need."""
+
+    hospital: Hospital
+    warehouse: Warehouse
+    identity: Pseudonymizer
+
+    def objects(self, bucket: Bucket, version: str) -> Iterator[WorkItem]:
+        """Each object of a bucket that is no folder marker: new when its key, etag or size is."""
+        for stat in bucket.listing():
+            if stat.key.endswith("/") and not stat.size:
+                continue
+            token = self.identity.token("object", version, stat.key, stat.etag, str(stat.size), self._layout())
+            yield self._item(token, stat.key, etag=stat.etag, size=stat.size)
+
+    def headers(self, known: HospitalIdentifiers, profile: Profile, version: str) -> Iterator[WorkItem]:
+        """Each row of `dicom_metadata`; of several with one SOP Instance UID the first by object key is taken."""
+        taken: set[str] = set()
+        columns = ("work_token", "object_key", "sop_instance_uid", "patient_id", "identifiers_json")
+        more = ("header_json", "transfer_syntax_uid")
+        for batch in self.warehouse.scan(DICOM_METADATA, self.hospital.id, columns=(*columns, *more)):
+            for row in batch.to_pylist():
+                own = KnownIdentifiers.from_dict(json.loads(row["identifiers_json"]))
+                all_known = known.of(row["patient_id"], own)
+                duplicate = row["sop_instance_uid"] in taken
+                taken.add(row["sop_instance_uid"])
+                refuse = Reason.DUPLICATE_SOP_INSTANCE.value if duplicate else ""
+                parts = ("header", version, profile.digest, row["work_token"], refuse, all_known.fingerprint())
+                item = self._item(self.identity.token(*parts), row["object_key"])
+                if refuse:
+                    item["refuse"] = refuse
+                else:
+                    item["identifiers"] = all_known.as_dict()
+                    item["row"] = {name: row[name] for name in more}
+                yield item
+
+    def reports(self, known: HospitalIdentifiers, profile: Profile, version: str) -> Iterator[WorkItem]:
+        """Each row of `identified_reports`; of several with one report id the first is taken."""
+        studies = self._studies()
+        taken: set[str] = set()
+        columns = (*REPORT_COLUMNS, "report_text", "work_token", "object_key", "row_number")
+        for batch in self.warehouse.scan(IDENTIFIED_REPORTS, self.hospital.id, columns=columns):
+            for row in batch.to_pylist():
+                own = identifiers_of_columns({role: row[role] or "" for role in REPORT_COLUMNS})
+                all_known = known.of(row["patient_id"], own)
+                refuse = Reason.DUPLICATE_REPORT.value if row["report_id"] in taken else ""
+                taken.add(row["report_id"])
+                row["candidate_study_instance_uid"] = _candidate(studies, row["patient_id"], row["study_date"])
+                parts = (
+                    "report",
+                    version,
+                    profile.digest,
+                    row["work_token"],
+                    str(row["row_number"]),
+                    refuse,
+                    row["candidate_study_instance_uid"] or "",
+                    all_known.fingerprint(),
+                )
+                item = self._item(self.identity.token(*parts), row["object_key"], row_number=row["row_number"])
+                if refuse:
+                    item["refuse"] = refuse
+                else:
+                    item["identifiers"] = all_known.as_dict()
+                    item["row"] = row
+                yield item
+
+    def pixels(self, version: str) -> Iterator[WorkItem]:
+        """The object of each instance whose header crossed the boundary."""
+        for row in self._originals(self._crossed()):
+            token = self.identity.token("pixels", version, row["object_key"], row["etag"], str(row["size"]))
+            yield self._item(token, row["object_key"], size=row["size"])
+
+    def release(
+        self, instances: set[str], known: HospitalIdentifiers, recipient: Pseudonymizer, version: str
+    ) -> Iterator[WorkItem]:
+        """The object of each instance of a cohort, given by the instances' pseudonyms in this hospital's scope."""
+        for row in self._originals(instances):
+            own = KnownIdentifiers.from_dict(json.loads(row["identifiers_json"]))
+            all_known = known.of(row["patient_id"], own)
+            token = recipient.token(
+                "release", version, row["object_key"], row["etag"], str(row["size"]), all_known.fingerprint()
+            )
+            item = self._item(token, row["object_key"], size=row["size"])
+            item["identifiers"] = all_known.as_dict()
+            yield item
+
+    def _originals(self, instances: set[str]) -> Iterator[dict[str, Any]]:
+        taken: set[str] = set()
+        columns = ("sop_instance_uid", "object_key", "etag", "size", "patient_id", "identifiers_json")
+        for batch in self.warehouse.scan(DICOM_METADATA, self.hospital.id, columns=columns):
+            for row in batch.to_pylist():
+                new_uid = self.identity.uid(row["sop_instance_uid"])
+                if new_uid in instances and new_uid not in taken:
+                    taken.add(new_uid)
+                    yield row
+
+    def _crossed(self) -> set[str]:
+        batches = self.warehouse.scan(DEIDENTIFIED_METADATA, self.hospital.id, columns=("sop_instance_uid",))
+        return {uid for batch in batches for uid in batch["sop_instance_uid"].to_pylist()}
+
+    def _studies(self) -> dict[str, dict[str, date]]:
+        studies: dict[str, dict[str, date]] = defaultdict(dict)
+        columns = ("patient_id", "study_instance_uid", "study_date")
+        for batch in self.warehouse.scan(DICOM_METADATA, self.hospital.id, columns=columns):
+            for row in batch.to_pylist():
+                day = as_date(row["study_date"])
+                if row["patient_id"] and row["study_instance_uid"] and day:
+                    studies[row["patient_id"].strip().casefold()][row["study_instance_uid"]] = day
+        return studies
+
+    def _layout(self) -> str:
+        hospital = self.hospital
+        columns = ",".join(f"{role}={column}" for role, column in sorted(hospital.report_columns.items()))
+        return f"{columns}\x1f{hospital.delimiter}\x1f{hospital.encoding}\x1f{hospital.date_order}"
+
+    def _item(self, token: str, object_key: str, **more: object) -> WorkItem:
+        item = WorkItem(
+            work_token=token,
+            object_key=object_key,
+            object_pseudonym=self.identity.token("object", object_key),
+            hospital_id=self.hospital.id,
+        )
+        item.update(more)  # type: ignore[typeddict-item]  # the keyword names are the TypedDict's own
+        return item
+
+
+def _candidate(studies: dict[str, dict[str, date]], patient_id: str | None, study_date: str | None) -> str | None:
+    day = as_date(study_date)
+    if not patient_id or day is None:
+        return None
+    near = [
+        uid
+        for uid, studied in studies.get(patient_id.strip().casefold(), {}).items()
+        if abs((studied - day).days) <= DATE_WINDOW_DAYS
+    ]
+    return near[0] if len(near) == 1 else None

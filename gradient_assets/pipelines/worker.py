@@ -1,0 +1,103 @@
+"""A worker process: takes groups of items from its parent, applies the step, answers with shard URIs and counts.
+
+Belongs here: the loop around a step inside one process.  Started by `pool` as `python -m gradient_assets.pipelines.worker FD`,
+so that nothing is forked (the parent has threads of Beam, Dagster and onnxruntime) and Beam is not imported (6 s each).
+A worker says nothing on stdout or stderr: native libraries may print what they read.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+from multiprocessing.connection import Connection
+
+from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.hospitals import Hospital
+from gradient_assets.pipelines.shards import GroupResult, ShardWriter, StagingPlace
+from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, Step, WorkItem, foreseen, refusal_row
+
+MEMORY_LIMIT_BYTES = 6 * 1024**3
+"""Address space of one worker: an object that wants more ends as `worker_died`, and takes nobody with it."""
+
+
+class StepRunner:
+    """Applies one step to groups of items; opens the step at its first group."""
+
+    def __init__(self, step: Step, hospitals: dict[str, Hospital], places: dict[str, StagingPlace]) -> None:
+        self._step = step
+        self._hospitals = hospitals
+        self._places = places
+        self._opened = False
+
+    def run(self, items: list[WorkItem], died: Reason | None = None) -> GroupResult:
+        """Apply the step to each item.  With `died`, refuse the items with that reason instead (they killed a worker)."""
+        if not self._opened and died is None:
+            self._step.open()
+            self._opened = True
+        writer = ShardWriter(self._places)
+        result = GroupResult()
+        for item in items:
+            try:
+                if died is not None:
+                    raise Refused(died)
+                if refuse := item.get("refuse"):
+                    raise Refused(Reason(refuse))
+                counts = self._apply(item, writer)
+                writer.keep()
+                result.counts.update(counts)
+            except Exception as error:
+                writer.forget()
+                refused = foreseen(error)
+                writer.add(
+                    self._step.refusals, refusal_row(self._step, self._hospitals[item["hospital_id"]], item, refused)
+                )
+                writer.keep()
+                result.counts[f"refused/{refused.reason.value}"] += 1
+            result.items += 1
+        result.shards = writer.close()
+        return result
+
+    def _apply(self, item: WorkItem, writer: ShardWriter) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        hospital = self._hospitals[item["hospital_id"]]
+        for emitted in self._step.apply(item):
+            match emitted:
+                case Emitted(row):
+                    writer.add(self._step.output, row)
+                    counts["rows"] = counts.get("rows", 0) + 1
+                case RefusedRecord(row_number, reason, detail):
+                    row = refusal_row(self._step, hospital, item, Refused(reason, detail), row_number)
+                    writer.add(self._step.refusals, row)
+                    counts[f"refused/{reason.value}"] = counts.get(f"refused/{reason.value}", 0) + 1
+                case EmittedObject(key, content):
+                    self._places["objects"].bucket.put(key, content)
+        return counts
+
+
+def main() -> None:
+    """Serve the parent on the file descriptor given as the only argument, until it closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; it closes the connection
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold identified data
+    connection = Connection(int(sys.argv[1]))
+    runner: StepRunner | None = None
+    while True:
+        try:
+            request, *arguments = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            if request == "step":
+                runner = StepRunner(*arguments)
+                answer: tuple[str, object] = ("ready", None)
+            else:
+                assert runner is not None, "the step comes before its items"
+                answer = ("done", runner.run(*arguments))
+        except Exception as error:
+            answer = ("failed", foreseen(error).detail or type(error).__name__)
+        connection.send(answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""What is to be done, in chunks in the identified staging area; Beam passes their names, never the items.
+
+Belongs here: writing and reading chunks.  Items hold object keys and identifiers: in a pipeline's graph, which Dataflow
+stores and shows, they would have left the identified zone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gradient_assets.pipelines.shards import StagingPlace
+from gradient_assets.pipelines.steps import WorkItem
+
+CHUNK_ITEMS = 256
+"""Items of a chunk: with a header of 40 kB each, 10 MB."""
+
+
+@dataclass
+class Worklist:
+    """Collects items and writes a chunk whenever it is full."""
+
+    place: StagingPlace
+    chunks: list[str] = field(default_factory=list)
+    items: int = 0
+    _open: list[WorkItem] = field(default_factory=list)
+
+    def add(self, item: WorkItem) -> None:
+        """Add one item."""
+        self._open.append(item)
+        self.items += 1
+        if len(self._open) >= CHUNK_ITEMS:
+            self.close()
+
+    def close(self) -> None:
+        """Write the chunk that is open, if it holds anything."""
+        if self._open:
+            name = f"work-{len(self.chunks):06d}.jsonl"
+            lines = "\n".join(json.dumps(item, ensure_ascii=True) for item in self._open)
+            self.place.bucket.put(name, lines.encode())
+            self.chunks.append(name)
+            self._open.clear()
+
+
+def read_chunk(place: StagingPlace, name: str) -> Iterator[WorkItem]:
+    """The items of one chunk."""
+    for line in place.bucket.get(name).decode().split("\n"):
+        yield json.loads(line)
