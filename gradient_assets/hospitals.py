@@ -14,7 +14,7 @@ import zoneinfo
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, cast, get_args
 
 import yaml
 
@@ -35,7 +35,8 @@ REPORT_ROLES = (
 )
 """What a column of a report file can hold; `report_id` and `text` are needed, the rest helps to link and to clean."""
 
-DATE_ORDERS = ("mdy", "dmy", "ymd")
+DateOrder = Literal["mdy", "dmy", "ymd"]
+DATE_ORDERS = get_args(DateOrder)
 PROFILES = ("safe_harbor", "longitudinal")
 
 _HOSPITAL_ID = re.compile(r"[a-z][a-z0-9-]{1,39}")
@@ -58,7 +59,7 @@ class Hospital:
     report_columns: Mapping[str, str]
     delimiter: str
     encoding: str
-    date_order: str
+    date_order: DateOrder
     timezone: str
     profile: str
     secret_name: str
@@ -170,7 +171,9 @@ class _RegistryReader:
             report_columns=columns,
             delimiter=text("delimiter", lambda v: len(v) == 1, "a single character", default=","),
             encoding=text("encoding", _is_encoding, "an encoding Python knows, or auto", default="auto"),
-            date_order=text("date_order", DATE_ORDERS.__contains__, f"one of {', '.join(DATE_ORDERS)}"),
+            date_order=cast(
+                DateOrder, text("date_order", DATE_ORDERS.__contains__, f"one of {', '.join(DATE_ORDERS)}")
+            ),
             timezone=text("timezone", _is_timezone, "a time zone of the IANA database, like Europe/Berlin"),
             profile=text("profile", self._is_profile, f"one of {', '.join(PROFILES)}, or the path of a profile file"),
             secret_name=text("secret_name", _SECRET_NAME.fullmatch, "1–200 of letters, digits and _ . / + = @ -"),

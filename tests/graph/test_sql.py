@@ -59,9 +59,9 @@ def test_a_statement_gives_exactly_its_tables_columns_and_types(analyzer, name):
 
 
 def test_the_analyzer_refuses_what_bigquery_has_not(analyzer):
-    with pytest.raises(Exception, match="(?i)try_cast|syntax"):
+    with pytest.raises(Exception, match=r"(?i)try_cast|syntax"):
         analyzer[0].analyze_statement("SELECT TRY_CAST('1' AS INT64)")
-    with pytest.raises(Exception, match="(?i)unrecognized name|not found"):
+    with pytest.raises(Exception, match=r"(?i)unrecognized name|not found"):
         analyzer[0].analyze_statement("SELECT patient_name FROM public.public_table")
 
 

@@ -1,0 +1,144 @@
+"""What one materialization works with: the hospital of the partition, its key, its stores; and how it ends when it fails.
+
+Belongs here: opening a hospital's work from a Dagster context, the metadata of a finished stage, and the wall that keeps
+the text of foreign exceptions out of Dagster's event log.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+import dagster as dg
+
+from gradient_assets import boundary
+from gradient_assets.cohort import CohortError
+from gradient_assets.deid.headers import Profile
+from gradient_assets.deid.identity import Pseudonymizer
+from gradient_assets.hospitals import PROFILES, Hospital, Registry, RegistryError
+from gradient_assets.pipelines.pool import PoolError
+from gradient_assets.pipelines.stage import StageCounts, StageError, StageRun
+from gradient_assets.pipelines.steps import foreseen
+from gradient_assets.pipelines.work import WorkSource
+from gradient_assets.releases import ReleaseError
+from gradient_assets.tables import TableSpec
+from resources import Resources, SettingsError
+from resources.beam import PipelineFailed
+from resources.object_store import Bucket, StoreError
+from resources.vault import VaultError
+from resources.warehouse import WarehouseError
+
+PLAIN_ERRORS = (
+    CohortError,
+    PipelineFailed,
+    PoolError,
+    RegistryError,
+    ReleaseError,
+    SettingsError,
+    StageError,
+    StoreError,
+    VaultError,
+    WarehouseError,
+    dg.Failure,
+)
+"""Errors of this project whose messages are written for people and hold no value of an object."""
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def silent(compute: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Replace any error that is not ours by its type and place: its text might quote a row, and event logs are never purged."""
+
+    @functools.wraps(compute)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return compute(*args, **kwargs)
+        except PLAIN_ERRORS as error:
+            message = str(error) if not isinstance(error, dg.Failure) else error.description or "failed"
+        except Exception as error:
+            message = f"{foreseen(error)}. Its text is withheld, since it may quote a record."
+        # Raised outside the handlers: Dagster stores the chain of causes too.
+        raise dg.Failure(description=message, allow_retries=False)
+
+    return guarded
+
+
+@dataclass(frozen=True)
+class HospitalWork:
+    """One hospital's partition in the hands of one run."""
+
+    hospital: Hospital
+    resources: Resources
+    identity: Pseudonymizer
+    profile: Profile
+    run_id: str
+    say: Callable[[str], None]
+
+    @classmethod
+    def open(cls, context: dg.AssetExecutionContext, registry: Registry, resources: Resources) -> HospitalWork:
+        """The work of the context's partition.  Raises what the registry and the vault raise: no key, no work."""
+        return cls.of(context.partition_key, registry, resources, context.run_id, context.log.info)
+
+    @classmethod
+    def of(
+        cls, hospital_id: str, registry: Registry, resources: Resources, run_id: str, say: Callable[[str], None]
+    ) -> HospitalWork:
+        """The work of any hospital."""
+        hospital = registry.get(hospital_id)
+        identity = Pseudonymizer(resources.vault.key(hospital.secret_name), hospital.id)
+        return cls(hospital, resources, identity, profile_of(hospital), run_id, say)
+
+    def version_of(self, spec: TableSpec) -> str:
+        """Data version of the partition: its content's digest, keyed, since a table may hold a single record."""
+        return self.identity.token("content", self.resources.warehouse.content_digest(spec, self.hospital.id))
+
+    @property
+    def source(self) -> WorkSource:
+        """Where work lists come from."""
+        return WorkSource(self.hospital, self.resources.warehouse, self.identity)
+
+    @property
+    def stage(self) -> StageRun:
+        """What runs a stage over this partition."""
+        return StageRun(
+            warehouse=self.resources.warehouse,
+            beam=self.resources.beam,
+            partition=self.hospital.id,
+            run_id=self.run_id,
+            hospitals={self.hospital.id: self.hospital},
+            say=self.say,
+        )
+
+    def bucket(self, kind: str) -> Bucket:
+        """The hospital's `dicoms` or `reports`."""
+        return self.resources.hospital_bucket(self.hospital, kind)
+
+
+def profile_of(hospital: Hospital) -> Profile:
+    """The hospital's profile, named or from its file."""
+    return Profile.named(hospital.profile) if hospital.profile in PROFILES else Profile.load(hospital.profile)
+
+
+def stage_metadata(counts: StageCounts, spec: TableSpec | None, **more: Any) -> dict[str, Any]:
+    """What a finished stage shows on the asset's page; every name is on the boundary's list."""
+    metadata: dict[str, Any] = {
+        "gradient/objects_in": counts.objects_in,
+        "gradient/processed": counts.processed,
+        "gradient/reused": counts.reused,
+        "gradient/removed": counts.removed,
+        "gradient/quarantined": counts.quarantined,
+        "gradient/quarantined_by_reason": dg.MetadataValue.json(counts.quarantined_by_reason),
+        "gradient/rows_out": counts.rows_out,
+        "gradient/seconds": counts.seconds,
+    }
+    if spec is not None:
+        metadata["dagster/partition_row_count"] = counts.rows_out
+    return boundary.asset_metadata({**metadata, **more})
+
+
+def result(key: str, metadata: Mapping[str, Any], version: str) -> dg.MaterializeResult[Any]:
+    """One asset's outcome; its data version is the digest of its content, so that equal content wakes nobody."""
+    return dg.MaterializeResult(asset_key=key, metadata=metadata, data_version=dg.DataVersion(version))

@@ -1,0 +1,142 @@
+"""The de-identified zone: cleaned headers, reports and pictures, joined per hospital and put together for all.
+
+Belongs here: `deidentified_metadata`, `deidentified_reports`, `thumbnails` with `pixel_text`, `final_table`, `prod`.
+Every row of the first four was built by `boundary.cross`; the last two are SQL over them.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from gradient_assets.assets.context import HospitalWork, result, silent, stage_metadata
+from gradient_assets.deid.pixels import RapidTextFinder
+from gradient_assets.hospitals import Registry
+from gradient_assets.pipelines.known import gather
+from gradient_assets.pipelines.metadata import CleanHeaders
+from gradient_assets.pipelines.reports import CleanReports
+from gradient_assets.pipelines.stage import ObjectCommit
+from gradient_assets.pipelines.thumbnails import MakeThumbnails
+from gradient_assets.sql import statement
+from gradient_assets.tables import DEIDENTIFIED_METADATA, DEIDENTIFIED_REPORTS, FINAL_TABLE, PIXEL_TEXT, PROD
+from gradient_assets.ui.contact_sheet import contact_sheet
+from gradient_assets.ui.lineage import sql_metadata
+from resources import Resources
+
+DEIDENTIFIED = ("dicom_metadata", "identified_reports")
+
+
+@dg.asset(deps=DEIDENTIFIED, code_version=CleanHeaders.version)
+@silent
+def deidentified_metadata(
+    context: dg.AssetExecutionContext, registry: dg.ResourceParam[Registry], resources: dg.ResourceParam[Resources]
+) -> dg.MaterializeResult[Any]:
+    """Clean each header with what headers and reports say of its patient."""
+    work = HospitalWork.open(context, registry, resources)
+    step = CleanHeaders(work.hospital, work.profile, work.identity)
+    known = gather(resources.warehouse, work.hospital.id)
+    counts = work.stage.run(step, work.source.headers(known, work.profile, step.version))
+    sums = _sums(resources, DEIDENTIFIED_METADATA.full_name, work.hospital.id, "elements_removed", "elements_changed")
+    version = resources.warehouse.content_digest(DEIDENTIFIED_METADATA, work.hospital.id)
+    return result("deidentified_metadata", stage_metadata(counts, DEIDENTIFIED_METADATA, **sums), version)
+
+
+@dg.asset(deps=DEIDENTIFIED, code_version=CleanReports.version)
+@silent
+def deidentified_reports(
+    context: dg.AssetExecutionContext, registry: dg.ResourceParam[Registry], resources: dg.ResourceParam[Resources]
+) -> dg.MaterializeResult[Any]:
+    """Clean each report with what headers and reports say of its patient."""
+    work = HospitalWork.open(context, registry, resources)
+    step = CleanReports(work.hospital, work.profile, work.identity)
+    known = gather(resources.warehouse, work.hospital.id)
+    counts = work.stage.run(step, work.source.reports(known, work.profile, step.version))
+    sums = _sums(resources, DEIDENTIFIED_REPORTS.full_name, work.hospital.id, "identifiers_removed")
+    version = resources.warehouse.content_digest(DEIDENTIFIED_REPORTS, work.hospital.id)
+    return result("deidentified_reports", stage_metadata(counts, DEIDENTIFIED_REPORTS, **sums), version)
+
+
+@dg.multi_asset(
+    name="thumbnails",
+    specs=[
+        dg.AssetSpec(
+            key,
+            deps=["hospital_dicoms", "dicom_metadata", "deidentified_metadata"],
+            code_version=MakeThumbnails.version,
+        )
+        for key in ("thumbnails", "pixel_text")
+    ],
+)
+@silent
+def thumbnails(
+    context: dg.AssetExecutionContext, registry: dg.ResourceParam[Registry], resources: dg.ResourceParam[Resources]
+) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
+    """Black out text on every frame, then shrink; keep where the boxes were."""
+    work = HospitalWork.open(context, registry, resources)
+    hospital_id = work.hospital.id
+    bucket = resources.thumbnails
+    step = MakeThumbnails(work.hospital, work.bucket("dicoms"), work.identity, RapidTextFinder())
+
+    def keys() -> set[str]:
+        batches = resources.warehouse.scan(PIXEL_TEXT, hospital_id, columns=("thumbnail_key",))
+        return {key for batch in batches for key in batch["thumbnail_key"].to_pylist() if key}
+
+    objects = ObjectCommit(bucket, f"{hospital_id}/", keys)
+    counts = work.stage.run(step, work.source.pixels(step.version), objects)
+    boxes, with_boxes = _boxes(resources, hospital_id)
+    shown = sorted(keys())
+    found = {"gradient/boxes": boxes, "gradient/instances_with_boxes": with_boxes}
+    metadata = stage_metadata(counts, PIXEL_TEXT, **found)
+    version = resources.warehouse.content_digest(PIXEL_TEXT, hospital_id)
+    sheet = {"gradient/contact_sheet": contact_sheet(bucket, shown), "dagster/partition_row_count": len(shown)}
+    return result("thumbnails", {**metadata, **sheet}, version), result("pixel_text", metadata, version)
+
+
+@dg.asset(
+    deps=["deidentified_metadata", "deidentified_reports", "thumbnails", "pixel_text"],
+    code_version="1",
+    metadata=sql_metadata(FINAL_TABLE),
+)
+@silent
+def final_table(
+    context: dg.AssetExecutionContext, registry: dg.ResourceParam[Registry], resources: dg.ResourceParam[Resources]
+) -> dg.MaterializeResult[Any]:
+    """Join instances with the reports of their study."""
+    hospital = registry.get(context.partition_key)
+    parameters = {"hospital_id": hospital.id}
+    warehouse = resources.warehouse
+    rows = warehouse.replace_from_query(FINAL_TABLE, hospital.id, statement("final_table"), parameters)
+    linked = warehouse.query(statement("linked_by"), parameters).to_pylist()
+    alone = warehouse.query(statement("reports_without_images"), parameters).to_pylist()
+    metadata = {
+        "dagster/partition_row_count": rows,
+        "gradient/linked_by": dg.MetadataValue.json({row["link_method"]: row["studies"] for row in linked}),
+        "gradient/reports_without_images": alone[0]["reports"],
+    }
+    return result("final_table", metadata, warehouse.content_digest(FINAL_TABLE, hospital.id))
+
+
+@dg.asset(deps=["final_table"], code_version="1", metadata=sql_metadata(PROD))
+@silent
+def prod(
+    context: dg.AssetExecutionContext, registry: dg.ResourceParam[Registry], resources: dg.ResourceParam[Resources]
+) -> dg.MaterializeResult[Any]:
+    """Replace the hospital's partition of the table of all hospitals."""
+    hospital = registry.get(context.partition_key)
+    warehouse = resources.warehouse
+    rows = warehouse.replace_from_query(PROD, hospital.id, statement("prod"), {"hospital_id": hospital.id})
+    metadata = {"dagster/partition_row_count": rows, "dagster/row_count": warehouse.count(PROD)}
+    return result("prod", metadata, warehouse.content_digest(PROD, hospital.id))
+
+
+def _sums(resources: Resources, table: str, hospital_id: str, *columns: str) -> dict[str, int]:
+    sums = ", ".join(f"COALESCE(SUM({column}), 0) AS {column}" for column in columns)
+    sql = f"SELECT {sums} FROM {table} WHERE hospital_id = @hospital_id"  # noqa: S608  names of our own tables and columns
+    row = resources.warehouse.query(sql, {"hospital_id": hospital_id}).to_pylist()[0]
+    return {f"gradient/{column}": int(row[column]) for column in columns}
+
+
+def _boxes(resources: Resources, hospital_id: str) -> tuple[int, int]:
+    sql = "SELECT COALESCE(SUM(boxes), 0) AS boxes, COUNTIF(boxes > 0) AS instances FROM deidentified.pixel_text"
+    where = " WHERE hospital_id = @hospital_id AND box = 0"
+    row = resources.warehouse.query(sql + where, {"hospital_id": hospital_id}).to_pylist()[0]
+    return int(row["boxes"]), int(row["instances"])

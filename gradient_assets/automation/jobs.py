@@ -1,0 +1,38 @@
+"""What is started together: everything of one hospital, and everything of one release.
+
+Belongs here: job names and their selections.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from gradient_assets.assets.catalogue import ENTRIES
+
+HOSPITAL_JOB = "hospital"
+RELEASE_JOB = "release"
+
+LANDING_ASSETS = tuple(entry.key for entry in ENTRIES if entry.group == "landing")
+RELEASE_ASSETS = tuple(entry.key for entry in ENTRIES if entry.key.startswith("release_"))
+HOSPITAL_ASSETS = tuple(
+    entry.key for entry in ENTRIES if entry.key not in RELEASE_ASSETS and entry.key not in LANDING_ASSETS
+)
+
+
+def all_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
+    """The two jobs.  Blocking checks run with their assets."""
+    in_process = dg.in_process_executor
+    return [
+        dg.define_asset_job(
+            HOSPITAL_JOB,
+            selection=dg.AssetSelection.assets(*HOSPITAL_ASSETS),
+            executor_def=in_process,
+            description="All assets of one hospital, from its buckets to its rows of public_table.",
+        ),
+        dg.define_asset_job(
+            RELEASE_JOB,
+            selection=dg.AssetSelection.assets(*RELEASE_ASSETS),
+            executor_def=in_process,
+            description="One release: clean the cohort's originals for the recipient, check, deliver, report.",
+        ),
+    ]

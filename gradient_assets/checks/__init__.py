@@ -1,0 +1,17 @@
+"""What is looked at after it was written: leaks, and whether the numbers add up.
+
+Reading order: `leaks` (the blocking search on every de-identified and public asset), `reconciliation` (in = out +
+quarantined).  Belongs here: reading back and judging.  How an identifier is searched is `deid.verify`'s business.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from gradient_assets.checks.leaks import leak_checks
+from gradient_assets.checks.reconciliation import reconciliation_checks
+
+
+def all_checks(hospitals: dg.PartitionsDefinition[str]) -> list[dg.AssetChecksDefinition]:
+    """Every check of the graph; a function, since the partitions come from the registry."""
+    return [*leak_checks(hospitals), *reconciliation_checks(hospitals)]

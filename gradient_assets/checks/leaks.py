@@ -1,0 +1,217 @@
+"""The blocking search for known identifiers in what was written, on every asset behind the boundary.
+
+Belongs here: reading a partition back and searching it for every identifier that the hospital's headers and reports hold.
+A hit fails the check, so that nothing after the asset runs.  The search itself is `deid.verify`, which shares no rule with
+the engines; hits carry kinds and places, never values.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import dagster as dg
+
+from gradient_assets import boundary
+from gradient_assets.assets.catalogue import RELEASES
+from gradient_assets.assets.context import silent
+from gradient_assets.deid.verify import Hit, IdentifierIndex
+from gradient_assets.hospitals import Registry
+from gradient_assets.pipelines.known import gather
+from gradient_assets.releases import load_release
+from gradient_assets.tables import (
+    DEIDENTIFIED_METADATA,
+    DEIDENTIFIED_REPORTS,
+    DICOM_METADATA,
+    FINAL_TABLE,
+    IDENTIFIED_REPORTS,
+    PIXEL_TEXT,
+    PROD,
+    PUBLIC_TABLE,
+    RELEASE_MANIFEST,
+    TableSpec,
+)
+from resources import Resources
+from resources.object_store import Bucket
+from resources.warehouse import Warehouse
+
+REMEDY = (
+    "Nothing after this asset has run. Look up the kind and column below, find the engine that should have removed it, and "
+    "report it with the counts; do not copy the partition anywhere. After the mend, materialize the hospital again."
+)
+FINE = "Nothing to do: none of the hospital's identifiers was found."
+
+TABLES: tuple[TableSpec, ...] = (
+    DEIDENTIFIED_METADATA,
+    DEIDENTIFIED_REPORTS,
+    PIXEL_TEXT,
+    FINAL_TABLE,
+    PROD,
+    PUBLIC_TABLE,
+)
+
+
+@dataclass
+class Search:
+    """Counts what was searched and what was found."""
+
+    index: IdentifierIndex
+    values: int = 0
+    found: Counter[str] = field(default_factory=Counter)
+
+    def add(self, hits: Iterable[Hit], where: str = "") -> None:
+        """Count one searched thing and its hits."""
+        self.values += 1
+        self.found.update(f"{hit.kind} in {where or hit.where}" for hit in hits)
+
+    def result(self) -> dg.AssetCheckResult:
+        """The check's outcome: counts by kind and place."""
+        leaks = self.found.total()
+        return dg.AssetCheckResult(
+            passed=not leaks,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=f"{self.values} records and objects searched, {leaks} hits.",
+            metadata=boundary.asset_metadata(
+                {
+                    "gradient/searched": self.values,
+                    "gradient/hits_by_kind": dg.MetadataValue.json(dict(sorted(self.found.items()))),
+                    "gradient/what_to_do": REMEDY if leaks else FINE,
+                }
+            ),
+        )
+
+
+def hospital_index(warehouse: Warehouse, hospital_id: str) -> IdentifierIndex:
+    """Every identifier known for the hospital; built once per content of the two identified tables."""
+    digests = tuple(warehouse.content_digest(spec, hospital_id) for spec in (DICOM_METADATA, IDENTIFIED_REPORTS))
+    return _index(_Key(warehouse, hospital_id, digests))
+
+
+@dataclass(frozen=True, eq=False)
+class _Key:
+    warehouse: Warehouse
+    hospital_id: str
+    digests: tuple[str, ...]
+
+    def __hash__(self) -> int:
+        return hash((self.hospital_id, self.digests))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and (self.hospital_id, self.digests) == (other.hospital_id, other.digests)
+
+
+@lru_cache(maxsize=4)
+def _index(key: _Key) -> IdentifierIndex:
+    return IdentifierIndex.build(gather(key.warehouse, key.hospital_id).everyone())
+
+
+def search_table(search: Search, warehouse: Warehouse, spec: TableSpec, partition: str) -> Search:
+    """Search each row of a table's partition, column by column."""
+    for batch in warehouse.scan(spec, partition):
+        for row in batch.to_pylist():
+            search.add(search.index.search_record(row))
+    return search
+
+
+def search_thumbnails(search: Search, bucket: Bucket, hospital_id: str) -> Search:
+    """Search each thumbnail's key, text chunks and bytes."""
+    for stat in bucket.listing(f"{hospital_id}/"):
+        search.add(search.index.search_key(stat.key), "object key")
+        search.add(search.index.search_png(bucket.get(stat.key)), "png")
+    return search
+
+
+def search_dicoms(search: Search, bucket: Bucket, prefix: str) -> Search:
+    """Search each DICOM object's key and every element of its data set."""
+    for stat in bucket.listing(f"{prefix}/"):
+        if stat.key.endswith(".dcm"):
+            search.add(search.index.search_key(stat.key), "object key")
+            search.add(search.index.search_dicom(bucket.get(stat.key)))
+    return search
+
+
+def leak_checks(hospitals: dg.PartitionsDefinition[str]) -> list[dg.AssetChecksDefinition]:
+    """One blocking check per de-identified and public asset."""
+    return [
+        *(_table_check(spec, hospitals) for spec in TABLES),
+        _thumbnails_check(hospitals),
+        *_release_checks(),
+    ]
+
+
+_DESCRIPTION = (
+    "Searches what was written for every identifier known for the hospital. A hit blocks everything after it."
+)
+
+
+def _table_check(spec: TableSpec, hospitals: dg.PartitionsDefinition[str]) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=spec.name, name="no_known_identifier", blocking=True, partitions_def=hospitals, description=_DESCRIPTION
+    )
+    @silent
+    def no_known_identifier(
+        context: dg.AssetCheckExecutionContext, resources: dg.ResourceParam[Resources]
+    ) -> dg.AssetCheckResult:
+        search = Search(hospital_index(resources.warehouse, context.partition_key))
+        return search_table(search, resources.warehouse, spec, context.partition_key).result()
+
+    return no_known_identifier
+
+
+def _thumbnails_check(hospitals: dg.PartitionsDefinition[str]) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset="thumbnails",
+        name="no_known_identifier",
+        blocking=True,
+        partitions_def=hospitals,
+        description=_DESCRIPTION,
+    )
+    @silent
+    def no_known_identifier(
+        context: dg.AssetCheckExecutionContext, resources: dg.ResourceParam[Resources]
+    ) -> dg.AssetCheckResult:
+        search = Search(hospital_index(resources.warehouse, context.partition_key))
+        return search_thumbnails(search, resources.thumbnails, context.partition_key).result()
+
+    return no_known_identifier
+
+
+def _release_checks() -> Iterator[dg.AssetChecksDefinition]:
+    def everyone(registry: Registry, resources: Resources) -> IdentifierIndex:
+        records = (record for hospital in registry for record in gather(resources.warehouse, hospital.id).everyone())
+        return IdentifierIndex.build(records)
+
+    def check(asset: str, search_in: Callable[[Search, Resources, str], Any]) -> dg.AssetChecksDefinition:
+        @dg.asset_check(
+            asset=asset, name="no_known_identifier", blocking=True, partitions_def=RELEASES, description=_DESCRIPTION
+        )
+        @silent
+        def no_known_identifier(
+            context: dg.AssetCheckExecutionContext,
+            registry: dg.ResourceParam[Registry],
+            resources: dg.ResourceParam[Resources],
+        ) -> dg.AssetCheckResult:
+            search = Search(everyone(registry, resources))
+            search_in(search, resources, context.partition_key)
+            return search.result()
+
+        return no_known_identifier
+
+    def dicoms(search: Search, resources: Resources, name: str) -> None:
+        release = load_release(resources.releases, name)
+        search_dicoms(search, resources.releases, release.prepared)
+        search_dicoms(search, resources.releases, release.delivered)
+
+    def manifest(search: Search, resources: Resources, name: str) -> None:
+        search_table(search, resources.warehouse, RELEASE_MANIFEST, name)
+
+    def report(search: Search, resources: Resources, name: str) -> None:
+        release = load_release(resources.releases, name)
+        delivered = resources.releases.under(release.delivered)
+        for key in ("report.html", "manifest.csv"):
+            search.add(search.index.search_bytes(delivered.get(key)), key)
+
+    yield check("release_dicoms", dicoms)
+    yield check("release_manifest", manifest)
+    yield check("release_report", report)

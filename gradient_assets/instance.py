@@ -1,0 +1,47 @@
+"""Dagster's own home: where its event log and run storage lie, and how it is set up.
+
+Belongs here: making `$GRADIENT_HOME/dagster` with its `dagster.yaml`.  The file of that name at the top of the project is
+the same text (a test compares them), for people who run Dagster by other means.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+DAGSTER_YAML = """\
+# Dagster's own settings for this platform. `gradient` puts this file into $GRADIENT_HOME/dagster.
+telemetry:
+  enabled: false  # nothing leaves the machine
+
+run_monitoring:
+  enabled: true
+  free_slots_after_run_end_seconds: 300  # a killed run would hold its pool slots for ever
+
+concurrency:
+  runs:
+    max_concurrent_runs: 2
+    tag_concurrency_limits:
+      - key: dagster/partition  # one run per hospital at a time; two give the same result, but do the work twice
+        value:
+          applyLimitPerUniqueValue: true
+        limit: 1
+
+retention:
+  schedule:
+    purge_after_days: 90
+  sensor:
+    purge_after_days:
+      skipped: 7
+      failure: 30
+      success: 90
+"""
+
+
+def prepare_dagster_home(home: Path) -> Path:
+    """`<home>/dagster` with its settings; an operator's own `dagster.yaml` there is left alone."""
+    folder = home / "dagster"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings = folder / "dagster.yaml"
+    if not settings.exists():
+        settings.write_text(DAGSTER_YAML, encoding="utf-8")
+    return folder

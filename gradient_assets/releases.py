@@ -1,0 +1,71 @@
+"""Releases as they are asked for: a name, a recipient, a cohort's condition.
+
+Belongs here: the request, its form, and where it is kept.  Who is in the cohort is `cohort`'s business, making the release
+that of `assets.public`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+
+from gradient_assets.cohort import cohort_condition
+from resources.object_store import Bucket, ObjectVanished
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,59}")
+PREPARED = "_prepared"
+"""Prefix of the releases' bucket that no recipient may read: objects wait here for the check."""
+
+_REQUESTS = "_requests"
+
+
+class ReleaseError(Exception):
+    """A release can't be asked for or made as wished; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Release:
+    """One request.  `condition` is SQL over the columns of `prod` (see `cohort`)."""
+
+    name: str
+    recipient: str
+    condition: str
+
+    def __post_init__(self) -> None:
+        for field, value in (("name", self.name), ("recipient", self.recipient)):
+            if not NAME.fullmatch(value):
+                raise ReleaseError(f"A release's {field} has 2–60 of a–z, 0–9 and -, a letter or digit first.")
+        cohort_condition(self.condition)
+
+    @property
+    def secret_name(self) -> str:
+        """Where the recipient's key is kept: two recipients can't link their copies."""
+        return f"recipient/{self.recipient}"
+
+    @property
+    def prepared(self) -> str:
+        """Where the objects wait."""
+        return f"{PREPARED}/{self.name}"
+
+    @property
+    def delivered(self) -> str:
+        """Where the recipient finds them."""
+        return f"{self.recipient}/{self.name}"
+
+
+def save_release(bucket: Bucket, release: Release) -> None:
+    """Keep a request.  The same once more is fine; another under the same name raises `ReleaseError`."""
+    key = f"{_REQUESTS}/{release.name}.json"
+    if bucket.exists(key) and load_release(bucket, release.name) != release:
+        raise ReleaseError(f"Release '{release.name}' exists with another recipient or cohort. Choose another name.")
+    bucket.put(key, json.dumps(asdict(release), sort_keys=True).encode())
+
+
+def load_release(bucket: Bucket, name: str) -> Release:
+    """The request of that name.  Raises `ReleaseError` if there is none."""
+    try:
+        return Release(**json.loads(bucket.get(f"{_REQUESTS}/{name}.json")))
+    except ObjectVanished:
+        message = f"Release '{name}' is unknown. `gradient release {name} --recipient R --where CONDITION` makes it."
+    raise ReleaseError(message)

@@ -1,0 +1,4 @@
+"""What people look at in the Dagster UI: contact sheets and lineage tables.
+
+Belongs here: metadata values made for the eye.  What may be shown at all is `boundary`'s list.
+"""

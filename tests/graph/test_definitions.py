@@ -1,0 +1,135 @@
+"""The graph as it is put together: every asset of the diagram, with all that its page shows."""
+
+import dagster as dg
+import pytest
+import yaml
+
+from gradient_assets.assets.catalogue import ENTRIES
+from gradient_assets.boundary import ASSET_METADATA
+from gradient_assets.definitions import build_defs
+from gradient_assets.instance import DAGSTER_YAML
+from tests.graph.conftest import ROOT
+
+REGISTRY = {
+    "hospitals": [
+        {
+            "id": name,
+            "number": number,
+            "buckets": {"dicoms": f"landing/{name}/dicoms", "reports": f"landing/{name}/reports"},
+            "report_columns": {"report_id": "id", "text": "text"},
+            "date_order": "mdy",
+            "timezone": "UTC",
+            "profile": "longitudinal",
+            "secret_name": f"hospital/{name}",
+        }
+        for number, name in enumerate(("st-mary", "lakeside"), start=1)
+    ]
+}
+
+LINEAGE = {
+    "hospital_dicoms": set(),
+    "hospital_reports": set(),
+    "dicom_metadata": {"hospital_dicoms"},
+    "identified_reports": {"hospital_reports"},
+    "deidentified_metadata": {"dicom_metadata", "identified_reports"},
+    "deidentified_reports": {"dicom_metadata", "identified_reports"},
+    "thumbnails": {"hospital_dicoms", "dicom_metadata", "deidentified_metadata"},
+    "pixel_text": {"hospital_dicoms", "dicom_metadata", "deidentified_metadata"},
+    "quarantine": {
+        "dicom_metadata",
+        "identified_reports",
+        "deidentified_metadata",
+        "deidentified_reports",
+        "thumbnails",
+    },
+    "final_table": {"deidentified_metadata", "deidentified_reports", "thumbnails", "pixel_text"},
+    "prod": {"final_table"},
+    "public_table": {"prod"},
+    "release_dicoms": {"hospital_dicoms", "prod"},
+    "release_manifest": {"hospital_dicoms", "prod"},
+    "release_report": {"release_dicoms", "release_manifest"},
+}
+
+
+@pytest.fixture(scope="module")
+def defs(tmp_path_factory) -> dg.Definitions:
+    home = tmp_path_factory.mktemp("home")
+    (home / "hospitals.yaml").write_text(yaml.safe_dump(REGISTRY))
+    return build_defs({"GRADIENT_HOME": str(home)})
+
+
+@pytest.fixture(scope="module")
+def graph(defs):
+    dg.Definitions.validate_loadable(defs)
+    return defs.resolve_asset_graph()
+
+
+@pytest.fixture(scope="module")
+def nodes(graph):
+    return {key.to_user_string(): graph.get(key) for key in graph.get_all_asset_keys()}
+
+
+def test_the_lineage_is_the_diagram(nodes):
+    assert {name: {key.to_user_string() for key in node.parent_keys} for name, node in nodes.items()} == LINEAGE
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=[entry.key for entry in ENTRIES])
+def test_an_assets_page_shows_what_the_catalogue_says(nodes, entry):
+    node = nodes[entry.key]
+    assert node.group_name == entry.group
+    assert node.tags["zone"] == entry.zone
+    assert node.kinds == entry.kinds
+    assert list(node.owners) == list(entry.owners)
+    for heading in ("One row or object", "Who may read it", "How to repair it"):
+        assert heading in node.description
+    assert node.metadata["dagster/uri"]
+    assert set(node.metadata) <= set(ASSET_METADATA)
+    if entry.table is not None:
+        schema = node.metadata["dagster/column_schema"]
+        assert [(c.name, c.type) for c in schema.columns] == [(c.name, c.type) for c in entry.table.columns]
+
+
+def test_landing_assets_are_external_and_all_others_have_code_versions(nodes):
+    external = {name for name, node in nodes.items() if not node.is_materializable}
+    assert external == {"hospital_dicoms", "hospital_reports"}
+    assert {name for name, node in nodes.items() if not node.code_version} == external
+
+
+def test_partitions_are_hospitals_and_releases(nodes):
+    for name, node in nodes.items():
+        if name.startswith("release_"):
+            assert isinstance(node.partitions_def, dg.DynamicPartitionsDefinition)
+        else:
+            assert node.partitions_def.get_partition_keys() == ["st-mary", "lakeside"]
+
+
+def test_every_asset_behind_the_boundary_has_a_blocking_check(graph, defs):
+    behind = {entry.key for entry in ENTRIES if entry.zone != "identified"}
+    checked = {key.asset_key.to_user_string() for key in graph.asset_check_keys if key.name == "no_known_identifier"}
+    assert checked == behind
+    blocking = {
+        spec.asset_key.to_user_string() for checks in defs.asset_checks for spec in checks.check_specs if spec.blocking
+    }
+    assert blocking == behind
+
+
+def test_sql_assets_show_column_lineage(nodes):
+    for name in ("quarantine", "final_table", "prod", "public_table"):
+        lineage = nodes[name].metadata["dagster/column_lineage"]
+        assert lineage.deps_by_column
+        assert "| column | made of |" in nodes[name].metadata["gradient/column_lineage"].value
+    final = nodes["final_table"].metadata["dagster/column_lineage"].deps_by_column
+    assert {dep.asset_key.to_user_string() for dep in final["report_text"]} == {"deidentified_reports"}
+
+
+def test_each_hospital_has_its_sensor(defs):
+    assert {sensor.name for sensor in defs.sensors} == {"arrival_st_mary", "arrival_lakeside"}
+
+
+def test_the_workspace_names_the_definitions():
+    workspace = yaml.safe_load((ROOT / "workspace.yaml").read_text())
+    assert workspace["load_from"][0]["python_module"]["module_name"] == "gradient_assets.definitions"
+
+
+def test_dagster_yaml_at_the_top_is_the_one_that_the_command_writes():
+    assert (ROOT / "dagster.yaml").read_text() == DAGSTER_YAML

@@ -1,0 +1,205 @@
+"""`gradient demo` from hospital buckets to a delivered release: what it leaves, and what it must not leave anywhere."""
+
+import io
+import json
+from collections import Counter
+
+import pyarrow.parquet as pq
+import pytest
+from pydicom import dcmread
+
+from gradient_assets.checks.reconciliation import balances
+from gradient_assets.samples import read_planted
+from gradient_assets.samples.build import REFUSED_EXPORTS
+from gradient_assets.tables import (
+    DICOM_METADATA,
+    FINAL_TABLE,
+    PIXEL_TEXT,
+    PROD,
+    PUBLIC_TABLE,
+    QUARANTINE,
+    RELEASE_MANIFEST,
+)
+from tests.graph.outputs import found
+
+pytestmark = pytest.mark.xdist_group("platform")
+
+
+def rows(demo, spec, partition=None):
+    return [row for batch in demo.resources.warehouse.scan(spec, partition) for row in batch.to_pylist()]
+
+
+def test_planted_identifiers_occur_nowhere_outside_the_identified_zone(demo):
+    planted = {one.value for one in read_planted(demo.path) if not one.ambiguous}
+    assert len(planted) > 500
+    assert found(demo.path, planted, {"stdout and stderr": demo.printed.encode()}) == {}
+
+
+def test_the_search_sees_a_planted_identifier_in_each_kind_of_output(demo, tmp_path):
+    value = next(one.value for one in read_planted(demo.path) if one.kind == "NAME" and not one.ambiguous)
+    (tmp_path / "deidentified").mkdir()
+    import pyarrow as pa
+    from PIL import Image, PngImagePlugin
+
+    pq.write_table(pa.table({"text": [f"seen: {value}"]}), tmp_path / "deidentified/t.parquet", compression="zstd")
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add_text("Comment", value, zip=True)
+    Image.new("L", (4, 4)).save(tmp_path / "deidentified/p.png", pnginfo=chunks)
+    (tmp_path / f"deidentified/{value.replace('/', '-')}.txt").write_text("x")
+    places = found(tmp_path, {value})
+    assert {"deidentified/t.parquet (rows)", "deidentified/p.png (chunks)", "path deidentified"} <= set(places)
+
+
+def test_in_is_out_plus_quarantined_at_every_stage(demo):
+    for hospital in demo.registry:
+        broken = [balance for balance in balances(demo.resources.warehouse, hospital.id) if not balance.holds]
+        assert broken == []
+
+
+def test_every_object_is_in_a_table_or_in_the_quarantine(demo):
+    for hospital in demo.registry:
+        landed = {f"dicoms/{stat.key}" for stat in demo.resources.hospital_bucket(hospital, "dicoms").listing()}
+        read = {f"dicoms/{row['object_key']}" for row in rows(demo, DICOM_METADATA, hospital.id)}
+        refused = {
+            f"dicoms/{row['object_key']}"
+            for row in rows(demo, QUARANTINE, hospital.id)
+            if row["stage"] == "dicom_metadata"
+        }
+        assert read | refused == landed
+        assert not read & refused
+
+
+def test_the_broken_files_are_refused_with_their_reasons(demo):
+    from gradient_assets.samples import build_samples
+
+    expected = build_samples(demo.path.parent / "again").refusals
+    for hospital in demo.registry:
+        reasons = {f"dicoms/{row['object_key']}": row["reason"] for row in rows(demo, QUARANTINE, hospital.id)}
+        reports = {f"reports/{row['object_key']}": row["reason"] for row in rows(demo, QUARANTINE, hospital.id)}
+        for key, reason in expected[hospital.id].items():
+            assert reasons.get(key) == reason.value, (hospital.id, reason)
+        for key, reason in REFUSED_EXPORTS.items():
+            assert reports.get(key) == reason.value, (hospital.id, reason)
+
+
+def test_every_burned_in_text_is_covered_by_boxes(demo):
+    secrets = {hospital.id: demo.resources.vault.key(hospital.secret_name) for hospital in demo.registry}
+    from gradient_assets.deid.identity import Pseudonymizer
+
+    missed = Counter()
+    looked = 0
+    for hospital in demo.registry:
+        identity = Pseudonymizer(secrets[hospital.id], hospital.id)
+        uid_of = {
+            row["object_key"]: identity.uid(row["sop_instance_uid"]) for row in rows(demo, DICOM_METADATA, hospital.id)
+        }
+        boxes: dict[tuple[str, int], list[tuple[int, int, int, int]]] = {}
+        for row in rows(demo, PIXEL_TEXT, hospital.id):
+            if row["box"]:
+                place = (
+                    row["box_left"],
+                    row["box_top"],
+                    row["box_left"] + row["box_width"],
+                    row["box_top"] + row["box_height"],
+                )
+                boxes.setdefault((row["sop_instance_uid"], row["frame"]), []).append(place)
+        refused = {row["object_key"] for row in rows(demo, QUARANTINE, hospital.id)}
+        for one in read_planted(demo.path):
+            if one.hospital != hospital.id or not one.where.startswith("burned_in"):
+                continue
+            key = one.object_key.removeprefix("dicoms/")
+            if key in refused:
+                continue
+            fields = dict(part.split("=") for part in one.where.split()[1:])
+            left, top, width, height = map(int, fields["box"].split(","))
+            middle = (left + width // 2, top + height // 2)
+            found_boxes = boxes.get((uid_of[key], int(fields["frame"])), [])
+            looked += 1
+            if not any(x0 <= middle[0] <= x1 and y0 <= middle[1] <= y1 for x0, y0, x1, y1 in found_boxes):
+                missed[hospital.id] += 1
+    assert looked >= 10
+    assert not missed
+
+
+def test_each_link_method_links_something(demo):
+    methods = {row["link_method"] for row in rows(demo, FINAL_TABLE)}
+    assert {"accession_number", "study_instance_uid", "patient_and_date", None} <= methods
+
+
+def test_prod_and_the_public_table_hold_the_final_tables_of_all_hospitals(demo):
+    final = sorted(row["sop_instance_uid"] for row in rows(demo, FINAL_TABLE))
+    assert final
+    assert final == sorted(row["sop_instance_uid"] for row in rows(demo, PROD))
+    assert final == sorted(row["sop_instance_uid"] for row in rows(demo, PUBLIC_TABLE))
+
+
+def test_thumbnails_are_exactly_those_that_the_table_names(demo):
+    named = {row["thumbnail_key"] for row in rows(demo, PIXEL_TEXT) if row["thumbnail_key"]}
+    assert named
+    assert named == {stat.key for stat in demo.resources.thumbnails.listing()}
+
+
+def test_the_release_is_delivered_with_manifest_and_report(demo):
+    manifest = rows(demo, RELEASE_MANIFEST, "demo-release")
+    bucket = demo.resources.releases.under("demo-university/demo-release")
+    delivered = {stat.key.removeprefix("dicom/") for stat in bucket.listing("dicom/")}
+    assert manifest
+    assert delivered == {row["object_key"] for row in manifest}
+    assert "demo-release" in bucket.get("report.html").decode()
+    assert len(bucket.get("manifest.csv").decode().splitlines()) == len(manifest) + 1
+    assert list(demo.resources.releases.listing("_prepared/")) == []
+
+
+def test_delivered_objects_have_their_digests_and_can_be_read(demo):
+    import hashlib
+
+    bucket = demo.resources.releases.under("demo-university/demo-release")
+    for row in rows(demo, RELEASE_MANIFEST, "demo-release"):
+        content = bucket.get(f"dicom/{row['object_key']}")
+        assert hashlib.sha256(content).hexdigest() == row["sha256"]
+        dataset = dcmread(io.BytesIO(content))
+        assert dataset.PatientIdentityRemoved == "YES"
+        assert (
+            str(dataset.SOPInstanceUID) == row["sop_instance_uid"] == str(dataset.file_meta.MediaStorageSOPInstanceUID)
+        )
+        assert content[:128] == bytes(128)
+
+
+def test_a_recipients_pseudonyms_are_not_the_platforms(demo):
+    ours = {row["patient_pseudonym"] for row in rows(demo, PROD)} | {
+        row["sop_instance_uid"] for row in rows(demo, PROD)
+    }
+    theirs = rows(demo, RELEASE_MANIFEST, "demo-release")
+    assert not ours & ({row["patient_pseudonym"] for row in theirs} | {row["sop_instance_uid"] for row in theirs})
+
+
+def test_no_staging_is_left(demo):
+    for zone in ("identified", "deidentified", "public"):
+        left = [path for path in (demo.path / zone / "staging").rglob("*") if path.is_file()]
+        assert left == []
+    assert [stat.key for stat in demo.resources.thumbnails.listing() if stat.key.startswith("_")] == []
+
+
+def test_the_summary_names_what_a_person_asks_for(demo):
+    for words in ("DICOM objects in", "quarantined", "identifiers removed", "boxes of text", "thumbnails", "make ui"):
+        assert words in demo.printed
+
+
+def test_search_finds_a_study_by_a_word_of_its_report(demo):
+    text = next(row["search_text"] for row in rows(demo, PUBLIC_TABLE) if row["report_text"])
+    word = max((word for word in text.split() if word.isalpha()), key=len)
+    found_rows = [json.loads(line) for line in demo.gradient("search", "--json", word).stdout.splitlines()]
+    assert found_rows
+    assert any(word.lower() in row["search_text"].lower() for row in found_rows)
+
+
+def test_the_crosswalk_leads_from_old_to_new(demo):
+    folder = demo.path / "identified/crosswalk"
+    demo.gradient("crosswalk", "--hospital", "st-mary", str(folder))
+    assert oct((folder / "patients.csv").stat().st_mode & 0o777) == "0o600"
+    lines = (folder / "patients.csv").read_text().splitlines()
+    pseudonyms = {line.rpartition(",")[2] for line in lines[1:]}
+    assert lines[0] == "id_old,id_new"
+    assert {row["patient_pseudonym"] for row in rows(demo, PROD, "st-mary")} <= pseudonyms
+    uids = {line.rpartition(",")[2] for line in (folder / "uids.csv").read_text().splitlines()[1:]}
+    assert {row["study_instance_uid"] for row in rows(demo, PROD, "st-mary")} <= uids

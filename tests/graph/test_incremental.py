@@ -1,0 +1,140 @@
+"""What is new, changed or gone is seen; what broke off is finished; what is the same is not read again."""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gradient_assets.samples import build_samples, grow
+from gradient_assets.tables import DEIDENTIFIED_METADATA, DICOM_METADATA, FINAL_TABLE, PIXEL_TEXT, PUBLIC_TABLE
+from tests.graph.conftest import Home
+
+pytestmark = pytest.mark.xdist_group("hospital")
+
+HOSPITAL = "lakeside"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory) -> Home:
+    home = Home(tmp_path_factory.mktemp("incremental"))
+    build_samples(home.path)
+    home.gradient("doctor", "--mend", expect=None)
+    home.gradient("run", "-H", HOSPITAL)
+    return home
+
+
+def tables(home: Home) -> dict[str, str]:
+    """Digest of every table file and thumbnail."""
+    files = [
+        path
+        for zone in ("identified", "deidentified", "public")
+        for path in (home.path / zone).rglob("*")
+        if path.is_file() and "staging" not in path.parts and path.suffix in (".parquet", ".png")
+    ]
+    return {str(path.relative_to(home.path)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def uids(home: Home, spec) -> set[str]:
+    batches = home.resources.warehouse.scan(spec, HOSPITAL, columns=("sop_instance_uid",))
+    return {uid for batch in batches for uid in batch["sop_instance_uid"].to_pylist()}
+
+
+def metadata_of(home: Home, asset: str) -> dict:
+    import dagster as dg
+
+    os.environ["DAGSTER_HOME"] = str(home.path / "dagster")
+    with dg.DagsterInstance.get() as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey(asset))
+        found = event.asset_materialization.metadata
+        return {name: value.value for name, value in found.items()}
+
+
+STAGES = ("dicom_metadata", "identified_reports", "deidentified_metadata", "deidentified_reports", "thumbnails")
+
+
+def test_a_second_run_reads_nothing_and_changes_nothing(home):
+    before = tables(home)
+    home.gradient("run", "-H", HOSPITAL)
+    assert tables(home) == before
+    for stage in STAGES:
+        found = metadata_of(home, stage)
+        assert found["gradient/processed"] == 0, stage
+        assert found["gradient/reused"] == found["gradient/objects_in"] > 0, stage
+
+
+def test_a_run_killed_half_way_and_started_again_gives_the_same_bytes(home):
+    undisturbed = tables(home)
+    for after_s in (6.0, 9.0, 13.0):
+        for zone in ("identified", "deidentified", "public"):
+            for folder in ("warehouse", "thumbnails", "staging"):
+                shutil.rmtree(home.path / zone / folder, ignore_errors=True)
+        command = [sys.executable, "-m", "gradient_assets", "run", "-H", HOSPITAL]
+        run = subprocess.Popen(
+            command,
+            env=home.environ,
+            cwd=home.path,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(after_s)
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        home.gradient("run", "-H", HOSPITAL)
+        assert tables(home) == undisturbed, after_s
+
+
+def test_a_new_study_arrives_in_every_table_and_only_it_is_read(home):
+    before = uids(home, PUBLIC_TABLE)
+    new = grow(home.path, HOSPITAL)
+    dicoms = [key for key in new if key.startswith("dicoms/")]
+    home.gradient("run", "-H", HOSPITAL)
+    assert metadata_of(home, "dicom_metadata")["gradient/processed"] == len(dicoms)
+    assert before < uids(home, PUBLIC_TABLE)
+    assert uids(home, DEIDENTIFIED_METADATA) >= uids(home, FINAL_TABLE) == uids(home, PUBLIC_TABLE)
+
+
+def test_a_deleted_object_disappears_from_every_table_and_its_thumbnail_goes(home):
+    batches = home.resources.warehouse.scan(PIXEL_TEXT, HOSPITAL, columns=("sop_instance_uid", "thumbnail_key"))
+    gone_uid, gone_key = next(
+        (row["sop_instance_uid"], row["thumbnail_key"])
+        for batch in batches
+        for row in batch.to_pylist()
+        if row["thumbnail_key"]
+    )
+    from gradient_assets.deid.identity import Pseudonymizer
+
+    hospital = home.registry.get(HOSPITAL)
+    identity = Pseudonymizer(home.resources.vault.key(hospital.secret_name), HOSPITAL)
+    columns = ("object_key", "sop_instance_uid")
+    originals = [
+        r for b in home.resources.warehouse.scan(DICOM_METADATA, HOSPITAL, columns=columns) for r in b.to_pylist()
+    ]
+    keys = [row["object_key"] for row in originals if identity.uid(row["sop_instance_uid"]) == gone_uid]
+    home.resources.hospital_bucket(hospital, "dicoms").delete(keys)
+    home.gradient("run", "-H", HOSPITAL)
+    for spec in (DEIDENTIFIED_METADATA, PIXEL_TEXT, FINAL_TABLE, PUBLIC_TABLE):
+        assert gone_uid not in uids(home, spec), spec.name
+    assert not home.resources.thumbnails.exists(gone_key)
+
+
+def test_another_profile_processes_the_headers_again_but_reads_no_object(home):
+    registry = Path(home.path / "hospitals.yaml")
+    text = registry.read_text()
+    registry.write_text(text.replace("profile: longitudinal", "profile: safe_harbor"))
+    try:
+        home.gradient("run", "-H", HOSPITAL)
+        assert metadata_of(home, "dicom_metadata")["gradient/processed"] == 0
+        assert metadata_of(home, "deidentified_metadata")["gradient/reused"] == 0
+        batches = home.resources.warehouse.scan(DEIDENTIFIED_METADATA, HOSPITAL, columns=("study_date",))
+        dates = {day for batch in batches for day in batch["study_date"].to_pylist() if day}
+        assert dates
+        assert {(day.month, day.day) for day in dates} == {(1, 1)}
+    finally:
+        registry.write_text(text)
