@@ -1,0 +1,57 @@
+"""`gradient demo`: three sample hospitals, the whole graph over them, a release, a summary.
+
+Belongs here: the order of the demonstration.  The hospitals are made by `samples`, from files that ship with pydicom and
+people who never lived.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import click
+
+from gradient_assets.automation.jobs import HOSPITAL_JOB
+from gradient_assets.cli.release import make_release
+from gradient_assets.cli.run import Platform, materialize, report_failures
+from gradient_assets.cli.summary import show_summary
+from gradient_assets.hospitals import RegistryError, home_path
+from gradient_assets.releases import Release
+from gradient_assets.samples import build_samples
+
+DEMO_RELEASE = Release("demo-release", "demo-university", "modality IN ('CT', 'MR', 'US') AND report_count > 0")
+
+
+@click.command()
+def demo() -> None:
+    """Build three sample hospitals, run the whole graph over them, deliver a release, and say what became of it.
+
+    Works in GRADIENT_HOME (./gradient_home). Run it again: only what is new is read.
+    """
+    started = time.monotonic()
+    home = home_path()
+    if os.environ.get("GRADIENT_HOSPITALS"):
+        raise RegistryError(
+            "GRADIENT_HOSPITALS names a registry of yours; the demonstration brings its own. Unset it first."
+        )
+    marker = home / "sample-hospitals"
+    if not marker.exists():
+        if (home / "hospitals.yaml").exists():
+            raise RegistryError(f"{home} holds a registry that is no sample. Set GRADIENT_HOME to another folder.")
+        click.echo(f"Making three sample hospitals in {home} …", err=True)
+        build_samples(home)
+        marker.touch()
+    platform = Platform.open()
+    for name in [hospital.secret_name for hospital in platform.registry] + [DEMO_RELEASE.secret_name]:
+        if not platform.resources.vault.exists(name):
+            platform.resources.vault.create(name)
+    outcomes = materialize(platform, HOSPITAL_JOB, platform.registry.ids, steps=19)
+    report_failures(outcomes)
+    if not all(outcome.success for outcome in outcomes):
+        show_summary(platform.registry, platform.resources, platform.registry.ids)
+        sys.exit(3)
+    delivered = make_release(platform, DEMO_RELEASE)
+    show_summary(platform.registry, platform.resources, platform.registry.ids)
+    click.echo(f"release       {delivered} objects for '{DEMO_RELEASE.recipient}', with manifest.csv and report.html")
+    click.echo(f"\nDone in {time.monotonic() - started:.0f} s. See it in the browser: make ui")

