@@ -14,6 +14,7 @@ from gradient_assets.deid.headers.methods import add_method_codes
 from gradient_assets.deid.headers.policy import admit
 from gradient_assets.deid.headers.profile import Profile, ProfileError
 from gradient_assets.deid.headers.read import read_dataset
+from gradient_assets.deid.headers.uids import is_well_known as is_well_known_uid
 from gradient_assets.deid.headers.write import write_dataset
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "columns_of",
     "from_json_header",
     "identifiers_of",
+    "is_well_known_uid",
     "read_dataset",
     "to_json_header",
     "write_dataset",

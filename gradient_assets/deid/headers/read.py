@@ -32,6 +32,7 @@ _PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 _IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 _EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+_NATIVE = {(True, True): _IMPLICIT_LITTLE, (False, True): "1.2.840.10008.1.2.1", (False, False): _EXPLICIT_BIG}
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _EXPECTED = (0x00080016, 0x00080018, 0x00080060, 0x0020000D, 0x00100010, 0x00100020)
 
@@ -152,6 +153,9 @@ class _Reading:
         dataset = FileDataset("", elements, None, meta, implicit, little)
         found_implicit, found_little = elements.original_encoding
         dataset.set_original_encoding(found_implicit, found_little, elements.original_character_set)
+        if not syntax and not _is_encapsulated(elements):
+            # Without file meta information the encoding itself tells which of the native transfer syntaxes it is.
+            meta.TransferSyntaxUID = UID(_NATIVE[bool(found_implicit), bool(found_little)])
         return dataset
 
     def _skip_preamble(self) -> bool:
@@ -246,3 +250,8 @@ class _Reading:
             raise Refused(Reason.UNREADABLE_HEADER if has_prefix else Reason.NOT_DICOM, "no element")
         if not has_prefix and not any(tag in elements for tag in _EXPECTED):
             raise Refused(Reason.NOT_DICOM, "none of the elements expected")
+
+
+def _is_encapsulated(elements: Dataset) -> bool:
+    raw = elements.get_item(0x7FE00010) if 0x7FE00010 in elements else None
+    return bool(getattr(raw, "length", 0) == 0xFFFFFFFF or getattr(raw, "is_undefined_length", False))

@@ -1,0 +1,212 @@
+"""Every identifier known for a hospital, in one automaton, and the search of what was written for any of them.
+
+Belongs here: `IdentifierIndex`.  Aho–Corasick over letters and digits (separators are skipped by the automaton itself),
+so that the time depends on the length of what is searched, not on the number of identifiers; each stop is judged by
+`judging`.  The stricter search for one patient's own identifiers is in `own`; files are opened by `containers`.
+
+Not found here, on purpose: single name parts, initials, ids under five characters, and birth dates without the name of
+their owner near by; over a whole hospital they would be found in every second clean report.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
+
+import ahocorasick
+from pydicom import Dataset
+
+from gradient_assets.deid.identifiers import KnownIdentifiers
+from gradient_assets.deid.verify import containers
+from gradient_assets.deid.verify.dates import known_days, written_dates
+from gradient_assets.deid.verify.findings import Hit
+from gradient_assets.deid.verify.folding import View, byte_views, glue, text_views
+from gradient_assets.deid.verify.forms import Form, forms_of, uid_forms
+from gradient_assets.deid.verify.judging import begin_of, holds
+from gradient_assets.deid.verify.names import people
+from gradient_assets.deid.verify.vocabulary import is_ordinary
+
+NEAR = 80
+"""Characters around a birth date in which its owner's name part makes it a hit."""
+_SHORT_NUMBER = 6
+"""Numeric ids up to this many digits are looked up digit run by digit run: in the automaton nearly every number of a
+table would stop it (100,000 ids of six digits are a tenth of all six-digit numbers)."""
+_RECORD_GAP = "\n" * 8
+"""Between two values of a column: wider than any gap within an identifier."""
+_YEAR = re.compile(r"(?:1[89]|20)\d\d|\d[-/.]\d\d?[-/.]\d\d(?!\d)")
+"""What every written date holds: a year of four digits, or three short numbers."""
+_BLOCK = 4096
+_LONGEST_YEAR = 8
+_LONG_RUN = re.compile(r"\d{5,}")
+
+
+class IdentifierIndex:
+    """Search for known identifiers.  Build once per hospital, share between threads, pickle to workers."""
+
+    def __init__(self, forms: Iterable[Form], birth_dates: Mapping[date, frozenset[str] | None]) -> None:
+        long_forms: dict[str, list[Form]] = defaultdict(list)
+        self._short_numbers: dict[str, list[Form]] = defaultdict(list)
+        for form in forms:
+            numeric = form.glued.isdigit() and form.judge == "id" and len(form.glued) <= _SHORT_NUMBER
+            target = self._short_numbers if numeric else long_forms
+            if form not in target[form.glued]:
+                target[form.glued].append(form)
+        self._birth_dates = dict(birth_dates)
+        self._lone_births = frozenset(day for day, parts in birth_dates.items() if parts is None)
+        self._owners = frozenset(part for parts in birth_dates.values() for part in parts or ())
+        self._automaton = ahocorasick.Automaton()
+        for glued, found in long_forms.items():
+            self._automaton.add_word(glued, tuple(found))
+        self.size = len(long_forms) + len(self._short_numbers)
+        """Number of different forms that are searched."""
+        if long_forms:
+            self._automaton.make_automaton()
+        self._has_long_forms = bool(long_forms)
+
+    @classmethod
+    def build(
+        cls,
+        records: Iterable[KnownIdentifiers],
+        *,
+        uids: Iterable[str] = (),
+        spared: Iterable[str] = (),
+        lone_birth_dates: bool = False,
+    ) -> IdentifierIndex:
+        """The index over all records of a hospital.
+
+        `uids`: original UIDs beside those in the records.  `spared`: words that may occur although they are part of a
+        record (the hospital's registry id).  `lone_birth_dates`: count a birth date without its owner's name, too;
+        only where dates are not shifted, else the shifted date of one patient is by chance the birth date of another.
+        """
+        spared_forms = {glue(value) for value in spared}
+        forms: dict[Form, None] = {}
+        owners: dict[date, set[str]] = defaultdict(set)
+        for known in records:
+            forms.update(dict.fromkeys(form for form in forms_of(known) if form.glued not in spared_forms))
+            parts = {part for value in known.patient_names for name in people(value) for part in name.parts}
+            for day in known_days(known.birth_dates):
+                owners[day] |= {part for part in parts if len(part) >= 3 and not is_ordinary(part)}
+        for uid in uids:
+            forms.update(dict.fromkeys(uid_forms(uid)))
+        births = {day: None if lone_birth_dates else frozenset(parts) for day, parts in owners.items()}
+        return cls(forms, births)
+
+    def __repr__(self) -> str:
+        return f"IdentifierIndex({self.size} forms, {len(self._birth_dates)} birth dates)"
+
+    def search_text(self, text: str, where: str = "") -> list[Hit]:
+        """Every known identifier in the text, in the order of the views in which it was found."""
+        return self._search(text_views(text), where)
+
+    def search_bytes(self, content: bytes, where: str = "") -> list[Hit]:
+        """Every known identifier in raw bytes, read as UTF-8, Latin-1 and UTF-16.
+
+        Columns of a packed or compressed container (Parquet, SQLite, ZIP) are not opened: read them and search the values.
+        """
+        return self._search(byte_views(content), where)
+
+    def search_key(self, object_key: str) -> list[Hit]:
+        """Every known identifier in an object's key or a file's name."""
+        return self.search_text(object_key, "key")
+
+    def search_view(self, view: View, where: str = "") -> list[Hit]:
+        """Every known identifier in one reading of a text."""
+        return self._search((view,), where)
+
+    def search_png(self, content: bytes) -> list[Hit]:
+        """Hits in a PNG, its mere text chunks included (`containers.search_png`)."""
+        return containers.search_png(content, self)
+
+    def search_dicom(self, source: Dataset | bytes) -> list[Hit]:
+        """Hits in every value of a dataset or file (`containers.search_dicom`).  Raises `Refused` if it can't be read."""
+        return containers.search_dicom(source, self)
+
+    def search_record(self, record: Mapping[str, object], where: str = "") -> list[Hit]:
+        """Every known identifier in a table row, column by column, nested values included.
+
+        Numbers that are stored as numbers are counts and measures, and are not searched; columns of strings are.
+        """
+        return [hit for name, value in record.items() for hit in self._search_value(value, f"{where}{name}")]
+
+    def search_column(self, name: str, values: Iterable[object]) -> list[Hit]:
+        """Every known identifier in many values of one column; one pass, so much faster than row by row."""
+        texts = [value for value in values if isinstance(value, str)]
+        hits = self.search_text(_RECORD_GAP.join(texts), name) if texts else []
+        return hits + [hit for value in values if not isinstance(value, str) for hit in self._search_value(value, name)]
+
+    def _search_value(self, value: object, where: str) -> list[Hit]:
+        if value is None or isinstance(value, int | float):
+            return []
+        if isinstance(value, str):
+            return self.search_text(value, where)
+        if isinstance(value, bytes | bytearray | memoryview):
+            return self.search_bytes(bytes(value), where)
+        if isinstance(value, Mapping):
+            return [hit for key, inner in value.items() for hit in self._search_value(inner, f"{where}.{key}")]
+        if isinstance(value, date | datetime):
+            return [Hit("birth_date", where, "lone_birth_date")] if self._is_lone_birth_date(value) else []
+        if isinstance(value, Iterable):
+            return [hit for inner in value for hit in self._search_value(inner, where)]
+        return self.search_text(str(value), where)
+
+    def _is_lone_birth_date(self, value: date) -> bool:
+        day = value.date() if isinstance(value, datetime) else value
+        return day in self._lone_births
+
+    def _search(self, views: Iterable[View], where: str) -> list[Hit]:
+        seen: dict[tuple[str, str], Hit] = {}
+        hits: list[Hit] = []
+        for view in views:
+            # The same identifier read through two encodings is one hit; several in one reading are several.
+            found = list(self._forms_in(view))
+            if self._birth_dates:
+                found += self._births_in(view)
+            new = {(form.kind, form.rule) for form in found} - seen.keys()
+            for form in found:
+                key = (form.kind, form.rule)
+                hit = seen.setdefault(key, Hit(form.kind, where, form.rule))
+                if key in new:
+                    hits.append(hit)
+        return hits
+
+    def _forms_in(self, view: View) -> Iterator[Form]:
+        if self._has_long_forms:
+            for last, forms in self._automaton.iter(view.blank, ignore_white_space=True):
+                start = begin_of(view, last + 1, len(forms[0].glued))
+                if start is not None:
+                    yield from (form for form in forms if holds(view, start, last + 1, form))
+        if self._short_numbers:
+            for match in _LONG_RUN.finditer(view.blank):
+                for form in self._short_numbers.get(match[0], ()) if len(match[0]) <= _SHORT_NUMBER else ():
+                    if holds(view, match.start(), match.end(), form):
+                        yield form
+
+    def _births_in(self, view: View) -> Iterator[Form]:
+        if self._lone_births and any(
+            not self._lone_births.isdisjoint(written.readings) for written in written_dates(view.folded)
+        ):
+            yield _LONE_BIRTH_DATE
+        if not self._owners:
+            return
+        # Names are rare in clean output and years are not: so the name is looked for first, and the date after it.
+        for block in range(0, len(view.blank), _BLOCK):
+            if self._owners.isdisjoint(view.blank[max(0, block - NEAR) : block + _BLOCK + 2 * NEAR].split()):
+                continue
+            for match in _YEAR.finditer(view.folded, block, block + _BLOCK + _LONGEST_YEAR):
+                first, last = max(0, match.start() - NEAR), match.end() + NEAR
+                if self._names_a_birth(view, first, last):
+                    yield _NAMED_BIRTH_DATE
+
+    def _names_a_birth(self, view: View, first: int, last: int) -> bool:
+        near = view.blank[first:last].split()
+        return not self._owners.isdisjoint(near) and any(
+            not (self._birth_dates[day] or frozenset()).isdisjoint(near)
+            for written in written_dates(view.folded[first:last])
+            for day in written.readings & self._birth_dates.keys()
+        )
+
+
+_LONE_BIRTH_DATE = Form("", "birth_date", "lone_birth_date", "")
+_NAMED_BIRTH_DATE = Form("", "birth_date", "birth_date_with_name", "")

@@ -1,0 +1,289 @@
+"""The stricter search: one patient's own identifiers in that patient's own cleaned record.
+
+Belongs here: what would raise false alarms over a whole hospital but not over one record: single name parts, typing
+errors, initials, fragments of ids, the birth date in any rendering.  All strong forms of `index` count as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from functools import lru_cache
+
+from pydicom import Dataset
+from rapidfuzz.distance import OSA
+
+from gradient_assets.deid.identifiers import KnownIdentifiers
+from gradient_assets.deid.verify.containers import Place, is_plain, places
+from gradient_assets.deid.verify.dates import known_days, written_dates
+from gradient_assets.deid.verify.findings import Hit
+from gradient_assets.deid.verify.folding import View, byte_views, fold, glue, is_text, readable_runs, text_views
+from gradient_assets.deid.verify.forms import forms_of, is_uid, town_forms
+from gradient_assets.deid.verify.index import IdentifierIndex
+from gradient_assets.deid.verify.names import PersonName, people
+from gradient_assets.deid.verify.vocabulary import is_degenerate, is_ordinary, is_placeholder, word_set, words
+
+MIN_PART = 3
+"""Letters of a name part that counts by itself as a whole word."""
+MIN_FUZZY = 6
+"""Letters of a name part that counts with one typing error."""
+MIN_FRAGMENT = 6
+"""Characters of an id that count as a fragment of it."""
+READABLE_RUN = 8
+"""Bytes in a row that must be readable for weak forms to be looked for in a value that is no text."""
+_CACHED_PATIENTS = 256
+
+_DERIVED = re.compile(r"(?<![a-z0-9])(?:[pax][a-z2-7]{15,16}|[0-9a-f]{32}|2\.25\.\d{1,39})(?![a-z0-9])")
+"""What the platform writes in place of identifiers: pseudonyms, tokens of 32 hexadecimal digits, new UIDs."""
+_TOKEN = re.compile(r"[^\W_]+")
+_HONORIFIC = words("honorifics")
+_FREE_VRS = frozenset({"PN", "LO", "SH", "ST", "LT", "UT", "UC", "UR"})
+"""VRs that an id may be written in; a CS or AE of a few letters is too often equal to a short id by chance."""
+_LABEL_REACH = 3
+"""Words before a short id within which its label (`MRN`, `ID`) must stand."""
+
+
+class OwnRecord:
+    """What is looked for in one patient's record; made once per patient and kept for the next record."""
+
+    def __init__(self, identifiers: KnownIdentifiers) -> None:
+        extra = [form for value in identifiers.addresses for form in town_forms(value)]
+        self.index = IdentifierIndex([*forms_of(identifiers), *extra], {})
+        self.births = known_days(identifiers.birth_dates)
+        self.studies = known_days(identifiers.study_dates)
+        self.kind_of_part: dict[str, str] = {}
+        self.companions: dict[str, set[str]] = {}
+        self.initials: dict[str, set[str]] = {}
+        for kind, values in (
+            ("name", identifiers.patient_names),
+            ("relative", identifiers.relatives),
+            ("physician", identifiers.physicians),
+        ):
+            for name in (name for value in values for name in people(value)):
+                self._learn(name, kind)
+        self.fuzzy = [part for part in self.kind_of_part if len(part) >= MIN_FUZZY and not is_ordinary(part)]
+        numbers = (*identifiers.patient_ids, *identifiers.accession_numbers, *identifiers.other_ids)
+        self.ids = {glue(value) for value in numbers if is_countable_id(value)}
+        # `MRN-0048213` is also written as `48213`.
+        self.ids |= {core for glued in self.ids if len(core := _digits_at_end(glued)) >= MIN_FRAGMENT - 1}
+        self.whole_ids = {glue(value) for value in numbers if not is_degenerate(fold(value)) and not is_uid(value)}
+        self.short_ids = {glued for glued in self.ids if len(glued) < MIN_FRAGMENT}
+
+    def _learn(self, name: PersonName, kind: str) -> None:
+        parts = {part for part in name.parts if not is_placeholder(part) and part not in words("titles")}
+        for part in parts:
+            self.companions.setdefault(part, set()).update(parts - {part})
+            if len(part) >= MIN_PART and not any(sign.isdigit() for sign in part):
+                self.kind_of_part.setdefault(part, kind)
+        for part in name.family:
+            if len(part) >= 2 and not is_placeholder(part):
+                self.kind_of_part.setdefault(part, kind)
+                self.initials.setdefault(part, set()).update(given[0] for given in (*name.given, *name.middle))
+
+    def hits(self, view: View, where: str) -> Iterator[Hit]:
+        """Weak forms in one view of the text; the strong ones come from `index`."""
+        found = [_Word(match[0], match.start(), match.end()) for match in _TOKEN.finditer(_masked(view.folded))]
+        for place, word in enumerate(found):
+            yield from self._name_hits(view, found, place, where)
+            if len(word.folded) >= 2 and any(sign.isdigit() for sign in word.folded):
+                yield from self._id_hits(found, place, where)
+
+    def _name_hits(self, view: View, found: list[_Word], place: int, where: str) -> Iterator[Hit]:
+        word = found[place]
+        part = self._part(word.folded)
+        if part is None:
+            if self._misspelt(word.folded):
+                yield Hit("name", where, "one_typing_error")
+            return
+        kind = self.kind_of_part[part]
+        following = found[place + 1].folded if place + 1 < len(found) else ""
+        if following == "s" and place + 2 < len(found):
+            following = found[place + 2].folded
+        if not is_ordinary(part) and len(part) >= MIN_PART and following not in word_set("eponym_nouns"):
+            yield Hit(kind, where, "name_part")
+        elif self._in_name_context(view, found, place, part):
+            yield Hit(kind, where, "name_part_in_context")
+
+    def _part(self, folded: str) -> str | None:
+        if folded in self.kind_of_part:
+            return folded
+        bare = folded[:-1]
+        if folded.endswith("s") and len(bare) >= 5 and bare in self.kind_of_part and not is_ordinary(bare):
+            return None if is_ordinary(folded) else bare
+        return None
+
+    def _misspelt(self, folded: str) -> bool:
+        if len(folded) < MIN_FUZZY - 1 or not folded.isalpha() or is_ordinary(folded):
+            return False
+        if folded.endswith("s") and is_ordinary(folded[:-1]):
+            return False
+        return any(
+            abs(len(part) - len(folded)) <= 1
+            and (part[0] == folded[0] or part[-1] == folded[-1])
+            and OSA.distance(part, folded, score_cutoff=1) <= 1
+            for part in self.fuzzy
+        )
+
+    def _in_name_context(self, view: View, found: list[_Word], place: int, part: str) -> bool:
+        """`J. White`, `White, J.`, `Mr. White`, `White^John`: capitals, and a title, initial or other part beside it."""
+        word = found[place]
+        if not view.cased[word.start].isupper():
+            return False
+        capitals = view.cased[word.start : word.end].isupper()
+        for neighbour in found[max(0, place - 1) : place] + found[place + 1 : place + 2]:
+            between = view.cased[min(word.end, neighbour.end) : max(word.start, neighbour.start)]
+            if len(between) > 3 or not view.cased[neighbour.start].isupper() or ".\n" in between:
+                continue
+            if neighbour.start < word.start and neighbour.folded in _HONORIFIC and between.strip(" .") == "":
+                return True
+            written = view.cased[neighbour.start : neighbour.end]
+            if neighbour.folded in self.companions.get(part, ()) and written.isupper() == (
+                capitals or len(written) == 1
+            ):
+                return True
+            initial = len(neighbour.folded) == 1 and neighbour.folded in self.initials.get(part, ())
+            if initial and (
+                (neighbour.start > word.start and "," in between) or between.startswith(".") or "^" in between
+            ):
+                return True
+        return False
+
+    def _id_hits(self, found: list[_Word], place: int, where: str) -> Iterator[Hit]:
+        token = found[place].folded
+        if token in self.short_ids:
+            before = {word.folded for word in found[max(0, place - _LABEL_REACH) : place]}
+            if len(token) >= 5 or before & word_set("id_labels"):
+                yield Hit("id", where, "short_id")
+            return
+        pieces = {token} | {run for run in re.findall(r"\d+", token) if not token.isdigit()}
+        for piece in pieces:
+            for identifier in self.ids:
+                if self._is_fragment(piece, identifier):
+                    yield Hit("id", where, "id_fragment")
+                    return
+
+    @staticmethod
+    def _is_fragment(piece: str, identifier: str) -> bool:
+        if not any(sign.isdigit() for sign in piece):
+            return False
+        if len(piece) >= MIN_FRAGMENT and piece in identifier:
+            return True
+        bare = identifier.lstrip("0")
+        return len(bare) >= 5 and piece.lstrip("0") == bare
+
+    def births_but(self, study_dates: bool) -> frozenset[date]:
+        """Birth dates that must not occur: where study dates may stay, one that is also a study date (a newborn's, a
+        phantom's) tells nothing."""
+        return self.births if study_dates else self.births - self.studies
+
+    def is_whole_id(self, value: str) -> bool:
+        """Whether a whole value is one of the patient's ids, short ones and those without digits included."""
+        glued = glue(value)
+        return glued in self.whole_ids and len(glued) >= 3 and (len(glued) >= 5 or not glued.isdigit())
+
+    def date_hits(self, view: View, where: str, *, study_dates: bool) -> Iterator[Hit]:
+        """The birth date, and on demand the study dates, in any rendering."""
+        births = self.births_but(study_dates)
+        for written in written_dates(_masked(view.folded)):
+            if written.readings & births:
+                yield Hit("birth_date", where, "own_birth_date")
+            elif study_dates and written.readings & self.studies:
+                yield Hit("study_date", where, "own_study_date")
+
+
+class _Word:
+    __slots__ = ("end", "folded", "start")
+
+    def __init__(self, folded: str, start: int, end: int) -> None:
+        self.folded, self.start, self.end = folded, start, end
+
+
+@lru_cache(maxsize=_CACHED_PATIENTS)
+def _record_of(identifiers: KnownIdentifiers) -> OwnRecord:
+    return OwnRecord(identifiers)
+
+
+def _digits_at_end(glued: str) -> str:
+    return glued[len(glued.rstrip("0123456789")) :].lstrip("0")
+
+
+def is_countable_id(value: str) -> bool:
+    """Whether an id may be searched by fragment: no UID (its parts are other UIDs' parts), no placeholder, has a digit."""
+    glued = glue(value)
+    return len(glued) >= 2 and not glued.isalpha() and not is_uid(value) and not is_degenerate(fold(value))
+
+
+def _masked(folded: str) -> str:
+    return _DERIVED.sub(lambda match: " " * len(match[0]), folded)
+
+
+def residual_in_text(
+    text: str, identifiers: KnownIdentifiers, *, study_dates: bool = False, where: str = "text"
+) -> list[Hit]:
+    """What is left of the patient's own identifiers in text that was cleaned; each kind and rule once.
+
+    `study_dates`: also count the original study dates (a profile that shifts or coarsens them).
+    """
+    return _residual(_record_of(identifiers), text_views(text), where, study_dates)
+
+
+def _residual(record: OwnRecord, views: Iterator[View], where: str, study_dates: bool) -> list[Hit]:
+    hits: dict[Hit, None] = {}
+    for view in views:
+        hits.update(dict.fromkeys(record.index.search_view(view, where)))
+        hits.update(dict.fromkeys(record.hits(view, where)))
+        hits.update(dict.fromkeys(record.date_hits(view, where, study_dates=study_dates)))
+    return list(hits)
+
+
+def residual_in_dataset(dataset: Dataset, identifiers: KnownIdentifiers, *, study_dates: bool = False) -> list[Hit]:
+    """What is left of the patient's own identifiers in any value of a cleaned dataset, file meta and private values
+    included.  `study_dates`: dates are shifted or coarsened, so that an original study date is a hit as well.
+
+    Raises `Refused` (`NESTED_TOO_DEEP`, `UNREADABLE_HEADER`) if a value can't be read.
+    """
+    record = _record_of(identifiers)
+    hits: dict[Hit, None] = {}
+    for place in places(dataset):
+        if not is_plain(place):
+            hits.update(dict.fromkeys(_place_hits(place, record, study_dates)))
+        elif place.vr in {"DA", "DT"}:
+            hits.update(dict.fromkeys(_dicom_date_hits(place, record, study_dates)))
+        else:
+            hits.update(dict.fromkeys(_long_number_hits(place, record)))
+    return list(hits)
+
+
+def _place_hits(place: Place, record: OwnRecord, study_dates: bool) -> list[Hit]:
+    if isinstance(place.content, str):
+        hits = _residual(record, text_views(place.content), place.where, study_dates)
+        if not hits and place.vr in _FREE_VRS and record.is_whole_id(place.content):
+            return [Hit("id", place.where, "value_is_id")]
+        return hits
+    if is_text(place.content):
+        return _residual(record, byte_views(place.content), place.where, study_dates)
+    # In bytes that are no text, three letters stand side by side by chance: once in 7 MB for a given name part.
+    strong = record.index.search_bytes(place.content, place.where)
+    if place.is_pixels:
+        return strong
+    runs = readable_runs(place.content, shortest=READABLE_RUN)
+    return strong + _residual(record, text_views(runs), place.where, study_dates)
+
+
+def _long_number_hits(place: Place, record: OwnRecord) -> Iterator[Hit]:
+    number = str(place.content).strip()
+    if place.vr == "IS" and len(number) > MIN_FRAGMENT and number in record.ids:
+        yield Hit("id", place.where, "id_as_number")
+
+
+def _dicom_date_hits(place: Place, record: OwnRecord, study_dates: bool) -> Iterator[Hit]:
+    # 1 January is what a date looks like of which only the year was kept.
+    days = {day for day in known_days([str(place.content)]) if (day.month, day.day) != (1, 1)}
+    if days & record.births_but(study_dates):
+        yield Hit("birth_date", place.where, "own_birth_date")
+    elif study_dates and days & record.studies:
+        yield Hit("study_date", place.where, "own_study_date")
+
+
+__all__ = ["OwnRecord", "residual_in_dataset", "residual_in_text"]
