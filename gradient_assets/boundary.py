@@ -27,6 +27,7 @@ RELEASE_KEY: Final = re.compile(r"P[A-Z2-7]{16}(/2\.25\.\d{1,39}){3}\.dcm")
 
 ASSET_METADATA: Final[dict[str, str]] = {
     "gradient/objects_in": "a count",
+    "gradient/bytes": "a count",
     "gradient/rows_out": "a count",
     "gradient/quarantined": "a count",
     "gradient/quarantined_by_reason": "counts by fixed code",

@@ -74,8 +74,7 @@ def uri_of(entry: Entry, resources: Resources) -> str:
             return f"hospitals.yaml#buckets.{entry.bucket}"
 
 
-def __getattr__(name: str) -> dg.Definitions:
-    # Read at first use, so that importing this module (tests, `gradient --help`) needs no registry.
-    if name == "defs":
-        return build_defs()
-    raise AttributeError(name)
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The graph of this process's environment; put together when Dagster asks, not when this module is imported."""
+    return build_defs()

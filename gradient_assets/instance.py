@@ -13,6 +13,9 @@ DAGSTER_YAML = """\
 telemetry:
   enabled: false  # nothing leaves the machine
 
+nux:
+  enabled: false  # no sign-up window over the pages
+
 run_monitoring:
   enabled: true
   free_slots_after_run_end_seconds: 300  # a killed run would hold its pool slots for ever

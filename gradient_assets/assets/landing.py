@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from gradient_assets import boundary
 from gradient_assets.deid.identity import Pseudonymizer
 from resources.object_store import Bucket
 
@@ -24,6 +25,12 @@ class Observation:
     objects: int
     size: int
     listing: str
+
+    def event(self, key: str, partition: str) -> dg.AssetObservation:
+        """What Dagster keeps of the look: counts, and the keyed digest as data version."""
+        metadata = boundary.asset_metadata({"gradient/objects_in": self.objects, "gradient/bytes": self.size})
+        tags = {"dagster/data_version": self.listing}
+        return dg.AssetObservation(asset_key=key, partition=partition, metadata=metadata, tags=tags)
 
 
 def observe(bucket: Bucket, identity: Pseudonymizer) -> Observation:

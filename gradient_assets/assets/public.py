@@ -50,7 +50,10 @@ def public_table(
     specs=[
         dg.AssetSpec(
             key,
-            deps=[dg.AssetDep(parent, partition_mapping=dg.AllPartitionMapping()) for parent in ("hospital_dicoms", "prod")],
+            deps=[
+                dg.AssetDep(parent, partition_mapping=dg.AllPartitionMapping())
+                for parent in ("hospital_dicoms", "prod")
+            ],
             code_version=CleanInstances.version,
         )
         for key in ("release_dicoms", "release_manifest")

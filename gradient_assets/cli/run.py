@@ -135,7 +135,6 @@ def materialize(
     os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(platform.home))
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
-    warnings.filterwarnings("ignore", category=dg.PreviewWarning)
     outcomes = []
     with RunProgress(max(1, steps * len(partitions))) as progress, dg.DagsterInstance.get() as instance:
         before(instance)

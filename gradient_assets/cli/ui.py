@@ -26,5 +26,18 @@ def ui(port: int, host: str) -> None:
     os.environ["GRADIENT_HOME"] = str(home_path())
     os.environ["GRADIENT_HOSPITALS"] = str(registry_path())
     click.echo(f"http://{host}:{port} — Ctrl-C ends it.")
-    arguments = ["-m", "dagster", "dev", "-m", "gradient_assets.definitions", "-p", str(port), "-h", host]
+    arguments = [
+        "-W",
+        "ignore",
+        "-m",
+        "dagster",
+        "dev",
+        "-m",
+        "gradient_assets.definitions",
+        "-p",
+        str(port),
+        "-h",
+        host,
+    ]
+    os.chdir(home_path())  # Dagster warns of the dagster.yaml in the project's own folder
     os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606  our own interpreter, no shell

@@ -1,5 +1,9 @@
 """The graph as it is put together: every asset of the diagram, with all that its page shows."""
 
+import os
+import subprocess
+import sys
+
 import dagster as dg
 import pytest
 import yaml
@@ -126,9 +130,13 @@ def test_each_hospital_has_its_sensor(defs):
     assert {sensor.name for sensor in defs.sensors} == {"arrival_st_mary", "arrival_lakeside"}
 
 
-def test_the_workspace_names_the_definitions():
-    workspace = yaml.safe_load((ROOT / "workspace.yaml").read_text())
-    assert workspace["load_from"][0]["python_module"]["module_name"] == "gradient_assets.definitions"
+def test_dagster_loads_the_workspace(tmp_path):
+    (tmp_path / "hospitals.yaml").write_text(yaml.safe_dump(REGISTRY))
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", str(ROOT / "workspace.yaml")]
+    environ = {**os.environ, "GRADIENT_HOME": str(tmp_path), "DAGSTER_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "All code locations passed validation" in done.stdout + done.stderr
 
 
 def test_dagster_yaml_at_the_top_is_the_one_that_the_command_writes():

@@ -2,7 +2,6 @@
 
 import io
 import json
-from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
@@ -20,6 +19,7 @@ from gradient_assets.tables import (
     QUARANTINE,
     RELEASE_MANIFEST,
 )
+from tests.graph.burned_in import uncovered
 from tests.graph.outputs import found
 
 pytestmark = pytest.mark.xdist_group("platform")
@@ -83,42 +83,9 @@ def test_the_broken_files_are_refused_with_their_reasons(demo):
 
 
 def test_every_burned_in_text_is_covered_by_boxes(demo):
-    secrets = {hospital.id: demo.resources.vault.key(hospital.secret_name) for hospital in demo.registry}
-    from gradient_assets.deid.identity import Pseudonymizer
-
-    missed = Counter()
-    looked = 0
-    for hospital in demo.registry:
-        identity = Pseudonymizer(secrets[hospital.id], hospital.id)
-        uid_of = {
-            row["object_key"]: identity.uid(row["sop_instance_uid"]) for row in rows(demo, DICOM_METADATA, hospital.id)
-        }
-        boxes: dict[tuple[str, int], list[tuple[int, int, int, int]]] = {}
-        for row in rows(demo, PIXEL_TEXT, hospital.id):
-            if row["box"]:
-                place = (
-                    row["box_left"],
-                    row["box_top"],
-                    row["box_left"] + row["box_width"],
-                    row["box_top"] + row["box_height"],
-                )
-                boxes.setdefault((row["sop_instance_uid"], row["frame"]), []).append(place)
-        refused = {row["object_key"] for row in rows(demo, QUARANTINE, hospital.id)}
-        for one in read_planted(demo.path):
-            if one.hospital != hospital.id or not one.where.startswith("burned_in"):
-                continue
-            key = one.object_key.removeprefix("dicoms/")
-            if key in refused:
-                continue
-            fields = dict(part.split("=") for part in one.where.split()[1:])
-            left, top, width, height = map(int, fields["box"].split(","))
-            middle = (left + width // 2, top + height // 2)
-            found_boxes = boxes.get((uid_of[key], int(fields["frame"])), [])
-            looked += 1
-            if not any(x0 <= middle[0] <= x1 and y0 <= middle[1] <= y1 for x0, y0, x1, y1 in found_boxes):
-                missed[hospital.id] += 1
-    assert looked >= 10
-    assert not missed
+    found_and_missed = [uncovered(demo, hospital.id) for hospital in demo.registry]
+    assert sum(planted for planted, _ in found_and_missed) >= 10
+    assert [missed for _, missed in found_and_missed] == [0, 0, 0]
 
 
 def test_each_link_method_links_something(demo):

@@ -1,0 +1,87 @@
+"""Each engine, switched off in a real run, is noticed; and what leaks goes no further than the check."""
+
+from pathlib import Path
+
+import pytest
+
+from gradient_assets.samples import build_samples, read_planted
+from gradient_assets.tables import DEIDENTIFIED_METADATA, DEIDENTIFIED_REPORTS, FINAL_TABLE, PROD, PUBLIC_TABLE
+from tests.graph.burned_in import uncovered
+from tests.graph.conftest import ROOT, Home
+from tests.graph.outputs import found
+
+pytestmark = pytest.mark.xdist_group("hospital")
+
+HOSPITAL = "lakeside"
+
+
+class HomeWithout(Home):
+    """A home whose every process runs with one engine switched off."""
+
+    engine: str
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return {**super().environ, "PYTHONPATH": f"{ROOT / 'tests/fakes' / self.engine}:{ROOT}"}
+
+
+def run_without(tmp_path: Path, engine: str, *arguments: str):
+    build_samples(tmp_path)
+    Home(tmp_path).gradient("doctor", "--mend", expect=None)
+    home = HomeWithout(tmp_path)
+    object.__setattr__(home, "engine", engine)
+    return home, home.gradient("run", "-H", HOSPITAL, *arguments, expect=None)
+
+
+def leaks(home: Home) -> dict[str, set[str]]:
+    return found(
+        home.path, {one.value for one in read_planted(home.path) if not one.ambiguous and one.hospital == HOSPITAL}
+    )
+
+
+def test_without_the_text_engine_the_search_finds_leaks_and_prod_is_blocked(tmp_path):
+    home, done = run_without(tmp_path, "text_engine_off")
+    assert done.returncode == 3
+    assert "check failed" in done.stderr
+    places = leaks(home)
+    assert any(name.startswith("deidentified/warehouse/deidentified_reports") for name in places)
+    assert not any(name.startswith(("public/", "dagster/")) or "/prod/" in name for name in places)
+    for spec in (FINAL_TABLE, PROD, PUBLIC_TABLE):
+        assert home.resources.warehouse.count(spec, HOSPITAL) == 0
+
+
+def test_without_the_header_engine_nothing_crosses(tmp_path):
+    home, _ = run_without(tmp_path, "header_engine_off")
+    warehouse = home.resources.warehouse
+    assert warehouse.count(DEIDENTIFIED_METADATA, HOSPITAL) == 0
+    assert warehouse.count(DEIDENTIFIED_REPORTS, HOSPITAL) > 0
+    assert warehouse.count(PUBLIC_TABLE, HOSPITAL) == 0
+    assert leaks(home) == {}
+
+
+def test_without_the_pixel_engine_burned_in_text_stays_and_is_counted(tmp_path):
+    home, _ = run_without(tmp_path, "pixel_engine_off")
+    planted, missed = uncovered(home, HOSPITAL)
+    assert planted
+    assert missed == planted
+
+
+def test_the_second_look_of_a_release_covers_what_the_first_missed(tmp_path):
+    from gradient_assets.deid.headers import Profile
+    from gradient_assets.deid.identity import Pseudonymizer, SecretKey
+    from gradient_assets.deid.instance import InstanceCleaner
+    from gradient_assets.deid.pixels import ResidualTextFinder
+
+    class Blind:
+        name = "blind"
+
+        def find(self, image):
+            return []
+
+    build_samples(tmp_path)
+    one = next(p for p in read_planted(tmp_path) if p.hospital == HOSPITAL and p.where.startswith("burned_in"))
+    content = (tmp_path / "landing" / HOSPITAL / one.object_key).read_bytes()
+    identity = Pseudonymizer(SecretKey(bytes(32)), "x")
+    profile = Profile.named("longitudinal")
+    assert InstanceCleaner(profile, identity, Blind()).clean(content).pixels.boxes == ()
+    assert InstanceCleaner(profile, identity, Blind(), ResidualTextFinder()).clean(content).pixels.boxes
