@@ -7,6 +7,7 @@ are the very same.  What each engine does is `headers`', `pixels`' and `text`'s 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from pydicom import Dataset
 
@@ -41,9 +42,13 @@ class InstanceCleaner:
         pseudonymizer: Pseudonymizer,
         finder: pixels.TextFinder,
         residual: pixels.TextFinder | None = None,
+        *,
+        date_order: Literal["mdy", "dmy", "ymd"] = "mdy",
     ) -> None:
         self.profile = profile
-        self._headers = headers.HeaderEngine(profile, pseudonymizer, TextEngine(dates=profile.dates))
+        self._headers = headers.HeaderEngine(
+            profile, pseudonymizer, TextEngine(dates=profile.dates, date_order=date_order)
+        )
         self._pixels = [pixels.PixelEngine(one) for one in (finder, residual) if one is not None]
 
     def clean(self, content: bytes, known: KnownIdentifiers | None = None) -> CleanedInstance:

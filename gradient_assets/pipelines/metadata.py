@@ -111,7 +111,7 @@ class CleanHeaders:
 
     def open(self) -> None:
         """Load the rules."""
-        text = TextEngine(dates=self.profile.dates)
+        text = TextEngine(dates=self.profile.dates, date_order=self.hospital.date_order)
         self._engine = headers.HeaderEngine(self.profile, self.pseudonymizer, text)
 
     def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:

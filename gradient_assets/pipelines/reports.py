@@ -84,8 +84,6 @@ class ReadReports:
                     "study_instance_uid",
                     "patient_id",
                     "patient_name",
-                    "patient_birth_date",
-                    "study_date",
                     "referring_physician_name",
                     "reading_physician_name",
                     "institution_name",
@@ -93,9 +91,16 @@ class ReadReports:
                     "patient_phone",
                 )
             },
+            # A birth date that can't be read stays as it is, so that it is at least searched for verbatim.
+            "patient_birth_date": self._day(value("patient_birth_date")) or value("patient_birth_date"),
+            "study_date": self._day(value("study_date")),
             "report_text": row.values["text"],
             "engine_version": self.version,
         }
+
+    def _day(self, value: str | None) -> str | None:
+        day = text.parse_date(value, order=self.hospital.date_order) if value else None
+        return f"{day:%Y%m%d}" if day else None
 
 
 @dataclass
@@ -113,7 +118,7 @@ class CleanReports:
 
     def open(self) -> None:
         """Load the rules and word lists."""
-        self._engine = text.TextEngine(dates=self.profile.dates)
+        self._engine = text.TextEngine(dates=self.profile.dates, date_order=self.hospital.date_order)
 
     def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
         """Clean the text, search it for what is left, and build the row that crosses."""
@@ -123,7 +128,7 @@ class CleanReports:
         patient_id = row["patient_id"] or ""
         person = identity.person(patient_id, fallback=row["study_instance_uid"] or f"report {row['report_id']}")
         cleaned = self._engine.clean(row["report_text"], known, person)
-        if hits := residual_in_text(cleaned.text, known):
+        if hits := residual_in_text(cleaned.text, known, study_dates=True):
             raise Refused(Reason.RESIDUAL_IDENTIFIER, describe(hits))
         accession, study = row["accession_number"], row["study_instance_uid"]
         candidate = row.get("candidate_study_instance_uid")

@@ -1,0 +1,142 @@
+"""The report engine: all rule families in their order, behind one class.
+
+Belongs here: the order, the cache of per-patient matchers, and failing closed.  Order: fold → eponyms → what is known of
+the patient → patterns and dates → institutions → cues → lists → propagation.  Each family lives in a module of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+from gradient_assets.deid.identifiers import KnownIdentifiers
+from gradient_assets.deid.identity import Person
+from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.deid.text.cues import find_cued
+from gradient_assets.deid.text.dates import find_dates, find_short_dates
+from gradient_assets.deid.text.facilities import find_facilities, find_places_of_care
+from gradient_assets.deid.text.guarding import protect
+from gradient_assets.deid.text.known import KnownMatcher
+from gradient_assets.deid.text.lexicon import lexicon
+from gradient_assets.deid.text.name_reader import NameReader
+from gradient_assets.deid.text.names import find_joined, find_listed, propagate
+from gradient_assets.deid.text.patterns import find_patterns
+from gradient_assets.deid.text.reading import Reading
+from gradient_assets.deid.text.replace import DateTreatment, Replacement, Replacer
+from gradient_assets.deid.text.signatures import find_signatures
+from gradient_assets.deid.text.spans import CleanedText, Span, disjoint, joined_names
+
+ENGINE_VERSION = "1"
+"""Changes whenever the same text may come out differently."""
+
+CACHED_PATIENTS = 512
+
+Detector = Callable[[str], Sequence[Span]]
+"""A further detector: spans of a text, offsets into it.  It may only add to what the rules find."""
+
+
+class TextCleaner(Protocol):
+    """Whoever can clean a text: the header and report pipelines ask for this, not for an engine."""
+
+    def clean(self, text: str, identifiers: KnownIdentifiers, person: Person) -> CleanedText:
+        """The text without identifiers.  Raises `Refused`."""
+        ...
+
+
+class TextEngine:
+    """Finds and replaces identifiers in a text.  Picklable; word lists are read once per process."""
+
+    def __init__(
+        self,
+        *,
+        replace: Replacement = "tags",
+        dates: DateTreatment = "shift",
+        language: str = "en",
+        date_order: Literal["mdy", "dmy", "ymd"] = "mdy",
+        detectors: Sequence[Detector] = (),
+    ) -> None:
+        """Raises `ValueError` for an unknown replacement, date treatment or language."""
+        if replace not in ("tags", "surrogates"):
+            raise ValueError(f"replace {replace!r}: expected tags or surrogates")
+        if dates not in ("year", "shift", "keep"):
+            raise ValueError(f"dates {dates!r}: expected year, shift or keep")
+        lexicon(language)
+        self.replace = replace
+        self.dates = dates
+        self.language = language
+        self.date_order = date_order
+        self.detectors = tuple(detectors)
+        self._matchers: OrderedDict[KnownIdentifiers, KnownMatcher] = OrderedDict()
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_matchers": OrderedDict()}
+
+    def find(self, text: str, identifiers: KnownIdentifiers) -> list[Span]:
+        """Spans of identifiers: sorted, disjoint, offsets into `text`.  Raises `Refused(TEXT_ENGINE_FAILED)`."""
+        try:
+            return self._find(text, identifiers)
+        except Refused:
+            raise
+        except Exception as error:
+            raise Refused(Reason.TEXT_ENGINE_FAILED, type(error).__name__) from None
+
+    def clean(self, text: str, identifiers: KnownIdentifiers, person: Person) -> CleanedText:
+        """The text with every found span replaced.  Raises `Refused(TEXT_ENGINE_FAILED)`; the original never passes through."""
+        try:
+            spans = self._find(text, identifiers)
+            replacer = Replacer(
+                identifiers,
+                person,
+                lexicon(self.language),
+                replace=self.replace,
+                dates=self.dates,
+                date_order=self.date_order,
+            )
+            pieces: list[str] = []
+            position = 0
+            for span in spans:
+                pieces.append(text[position : span.start])
+                pieces.append(replacer.replacement(text[span.start : span.end], span))
+                position = span.end
+            pieces.append(text[position:])
+            return CleanedText("".join(pieces), Counter(span.kind for span in spans))
+        except Refused:
+            raise
+        except Exception as error:
+            raise Refused(Reason.TEXT_ENGINE_FAILED, type(error).__name__) from None
+
+    def _find(self, text: str, identifiers: KnownIdentifiers) -> list[Span]:
+        if not text or text.isspace():
+            return []
+        words = lexicon(self.language)
+        known = self._matcher(identifiers)
+        reading = Reading(text)
+        protect(reading, words)
+        dates = list(find_dates(reading, self.language))
+        found = [*dates, *known.find_numbers(reading), *find_patterns(reading, words, dates)]
+        for span in found:
+            reading.take(span.start, span.end)
+        found.extend(known.find_places(reading))
+        found.extend(find_facilities(reading, words))
+        found.extend(find_places_of_care(reading, words))
+        reader = NameReader(reading, words, known)
+        people = [*known.find_names(reading), *find_cued(reader), *find_signatures(reader), *find_listed(reader)]
+        people.extend(list(find_joined(reader, people)))
+        people.extend(propagate(reader, people))
+        for span in people:
+            reading.take(span.start, span.end)
+        found.extend(people)
+        found.extend(find_short_dates(reading, self.language))
+        spans = [Span(*reading.folded.original(span.start, span.end), span.kind, span.rule) for span in found]
+        for detector in self.detectors:
+            spans.extend(detector(text))
+        return joined_names(disjoint(spans), text)
+
+    def _matcher(self, identifiers: KnownIdentifiers) -> KnownMatcher:
+        matcher = self._matchers.get(identifiers)
+        if matcher is None:
+            matcher = self._matchers[identifiers] = KnownMatcher(identifiers, lexicon(self.language))
+            if len(self._matchers) > CACHED_PATIENTS:
+                self._matchers.popitem(last=False)
+        return matcher

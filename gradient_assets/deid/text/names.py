@@ -1,0 +1,191 @@
+"""Names told by the lists alone, and names found once that stand elsewhere in the same text.
+
+Belongs here: pairs of a given and a family name, initials before a family name, lone given names inside a sentence,
+propagation.  Words of medicine and eponyms are never taken; in capitals the lists have to agree on every word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from gradient_assets.deid.text.name_reader import NameReader, Trust
+from gradient_assets.deid.text.reading import CAPITAL, LETTER, LOWER, UPPER
+from gradient_assets.deid.text.spans import Span
+
+_AUXILIARIES = frozenset(("will", "was", "is", "has"))
+_DOTTED_PAIR = re.compile(r"(?<![\w.])[A-Z]\.[A-Z]\.(?:[A-Z]\.)?(?!\w)")
+
+
+def find_listed(reader: NameReader) -> Iterator[Span]:
+    """Names by the lists."""
+    reading, lexicon = reader.reading, reader.lexicon
+    for index, word in enumerate(reading.words):
+        shape = reading.shapes[index]
+        if shape == LOWER or index in reading.taken or index in reading.protected:
+            continue
+        if shape == LETTER:
+            if reading.after(index, 2) == ". " and _family_after_initial(reader, index):
+                yield reader.span(index, index + 1, "initial-family")
+            continue
+        if word in lexicon.given and word not in lexicon.cues["name_stops"]:
+            last = _pair(reader, index)
+            if last is not None:
+                yield reader.span(index, last, "given-family")
+                continue
+        if word in lexicon.family and word not in lexicon.guarded and _inverted_pair(reader, index):
+            yield reader.span(index, index + 1, "family-given")
+        elif shape == CAPITAL and not reading.shouted[index] and _lone_given(reader, index):
+            yield reader.span(index, index, "given")
+    for match in _DOTTED_PAIR.finditer(reading.text):
+        if match.group().lower() not in lexicon.cues["abbreviations"]:
+            yield Span(match.start(), match.end(), "NAME", "initials")
+
+
+def _pair(reader: NameReader, index: int) -> int | None:
+    """The last word of `Given [I.] Family` (or `Given I.`) that begins here."""
+    reading, lexicon = reader.reading, reader.lexicon
+    word, shouted = reading.words[index], reading.shouted[index]
+    plain = word not in lexicon.guarded and word not in lexicon.eponyms
+    following, initials = index + 1, 0
+    while (
+        following < len(reading)
+        and reading.shapes[following] == LETTER
+        and reading.gap(following - 1) in (" ", ". ", ".")
+    ):
+        dotted = reading.after(following) == "."
+        if not dotted and (
+            shouted
+            or following + 1 >= len(reading)
+            or reading.gap(following) != " "
+            or reading.shapes[following + 1] == LOWER
+        ):
+            break
+        following, initials = following + 1, initials + dotted
+        if initials > 2:
+            break
+    if following < len(reading) and reading.gap(following - 1) in (" ", "-", ". ", "  "):
+        family, shape = reading.words[following], reading.shapes[following]
+        free = following not in reading.taken and following not in reading.protected and family not in lexicon.guarded
+        listed = family in lexicon.family or reader.known.is_known(family)
+        if free and shape in (CAPITAL, UPPER) and len(family) > 1 and (reading.gap(following - 1) != ". " or initials):
+            if shape == UPPER and not shouted:
+                agreed = listed and (reading.shapes[index] == UPPER or len(family) > 3)
+            elif shouted:
+                agreed = listed and plain
+            else:
+                agreed = plain or family in lexicon.frequent_family
+            if agreed:
+                hyphen = following + 1
+                while hyphen < len(reading) and reading.gap(hyphen - 1) == "-" and reading.shapes[hyphen] != LOWER:
+                    hyphen += 1
+                return hyphen - 1
+    return following - 1 if initials and plain else None
+
+
+def _family_after_initial(reader: NameReader, index: int) -> bool:
+    reading, lexicon = reader.reading, reader.lexicon
+    family = index + 1
+    if family >= len(reading) or "\n" in reading.gap(index) or family in reading.taken or family in reading.protected:
+        return False
+    word = reading.words[family]
+    if word in lexicon.guarded or word in lexicon.cues["organisms"] or len(word) < 3:
+        return False
+    if reading.shapes[family] == UPPER and (reading.shouted[family] or len(word) < 4):
+        return word in lexicon.frequent_family and index > 0 and reading.line_of[index - 1] == reading.line_of[index]
+    return reading.shapes[family] in (CAPITAL, UPPER) and word in lexicon.family
+
+
+def _inverted_pair(reader: NameReader, index: int) -> bool:
+    """`Family, Given`."""
+    reading, lexicon = reader.reading, reader.lexicon
+    given = index + 1
+    return (
+        given < len(reading)
+        and reading.gap(index) in (", ", ",", "^")
+        and reading.shapes[given] in (CAPITAL, UPPER)
+        and reading.words[given] in lexicon.given
+        and reading.words[given] not in lexicon.guarded
+        and given not in reading.taken
+        and given not in reading.protected
+    )
+
+
+def _lone_given(reader: NameReader, index: int) -> bool:
+    """A given name inside a sentence of mixed case, no word and no eponym, beside no other capital that it may belong to."""
+    reading, lexicon = reader.reading, reader.lexicon
+    word = reading.words[index]
+    if word in lexicon.guarded or len(word) < 3 or word in lexicon.states:
+        return False
+    following = index + 1
+    acts = following + 1 < len(reading) and reading.gap(index) == " " and reading.words[following] in _AUXILIARIES
+    if acts and reading.words[following + 1] in lexicon.cues["human_actions"]:
+        return True  # Meiling will call, Dolores was notified
+    if word not in lexicon.given or word in lexicon.eponyms or len(word) < 4:
+        return False
+    if (
+        following < len(reading)
+        and reading.gap(index) == " "
+        and reading.words[following] in lexicon.cues["person_verbs"]
+    ):
+        return True
+    if reading.opens_sentence(index) or reading.after(index) == "-" or reading.before(index) == "-":
+        return False
+    if following < len(reading) and reading.gap(index) in (" ", "'"):
+        word_after = reading.words[following]
+        if word_after in lexicon.eponym_nouns:
+            return False
+        if word_after == "s" and following + 1 < len(reading) and reading.words[following + 1] in lexicon.eponym_nouns:
+            return False
+    return True
+
+
+def find_joined(reader: NameReader, found: Iterable[Span]) -> Iterator[Span]:
+    """`Ann Lee and Ortiz`: a capital joined by `and` to a name inside a sentence of mixed case."""
+    reading, lexicon = reader.reading, reader.lexicon
+    for span in found:
+        words = reading.words_between(span.start, span.end)
+        if not words or span.kind != "NAME":
+            continue
+        joint, name = words[-1] + 1, words[-1] + 2
+        if name >= len(reading) or reading.words[joint] not in ("and", "or") or reading.soft_gap(joint) != " ":
+            continue
+        if reading.soft_gap(words[-1]) != " " or reading.shapes[name] != CAPITAL or reading.shouted[name]:
+            continue
+        joined = reader.forward(name, Trust.MEDIUM, comma=False)
+        word = reading.words[name]
+        if joined:
+            yield reader.span(*joined, "joined")
+        elif (word in lexicon.given or word in lexicon.frequent_family) and word not in lexicon.cues["name_stops"]:
+            yield reader.span(name, name, "joined")
+
+
+def propagate(reader: NameReader, found: Iterable[Span]) -> Iterator[Span]:
+    """Every other place where a name that was found stands by itself."""
+    reading, lexicon = reader.reading, reader.lexicon
+    names: set[str] = set()
+    covered: set[int] = set()
+    for span in found:
+        if span.kind != "NAME":
+            continue
+        for index in reading.words_between(span.start, span.end):
+            covered.add(index)
+            word = reading.words[index]
+            if (
+                len(word) >= 3
+                and word not in lexicon.guarded
+                and word not in lexicon.cues["particles"]
+                and word not in lexicon.eponyms_alone
+            ):
+                names.add(word)
+    if not names:
+        return
+    for index, word in enumerate(reading.words):
+        if (
+            word in names
+            and index not in covered
+            and index not in reading.protected
+            and index not in reading.taken
+            and reading.shapes[index] != LOWER
+        ):
+            yield reader.span(index, index, "propagated")

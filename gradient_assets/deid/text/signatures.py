@@ -1,0 +1,130 @@
+"""Lines that hold nothing but a name, and the initials of who dictated and who typed.
+
+Belongs here: `Karen Wallace` alone on a line, `/s/ K. Wallace, MD`, `SF/gh`, `D: JPY`.  Names with a cue are `cues`' business.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gradient_assets.deid.text.name_reader import NameReader, Trust
+from gradient_assets.deid.text.reading import LETTER, LOWER
+from gradient_assets.deid.text.spans import Span
+
+CLOSING_LINES = 5
+"""The last lines, where a line of unknown words with one listed name among them is a signature even in capitals."""
+
+WINDOW = 120
+"""Characters before and after initials that are looked at; a line may be the whole text."""
+
+_INITIALS_LINE = re.compile(r"(?m)(?<![\w/])([A-Z]{2,4})\s?([/:])\s?([A-Za-z]{2,4})(?![\w/])")
+_INITIALS_AFTER_LABEL = re.compile(
+    r"(?<![A-Za-z])(?:D|T|R|DD|DT|TD|TT|dict(?:ated)?|trans(?:cribed)?|typed|tr|"
+    r"transcriptionist|typist|initials|signed|reviewed|by)\ ?[:;]\ ?"
+    r"(?:by:?\ )?([A-Z]{2,4}|[a-z]{2,3})(?=\s*(?:$|\n|[/,;]|\d|on\b|[DTR]:))",
+    re.MULTILINE,
+)
+
+
+_SIGN_OFF = re.compile(
+    r"\n[ ]{0,4}(--?|/s?/|~)?[ ]?([A-Z]{2,3}|[A-Z][a-z][A-Z]?|[A-Z]\.[A-Z]\.(?:[A-Z]\.)?)[ .]{0,4}\s*\Z"
+)
+
+
+def find_signatures(reader: NameReader) -> Iterator[Span]:
+    """Spans of signature lines and typists' initials."""
+    yield from _signature_lines(reader)
+    yield from _typists(reader)
+
+
+def _signature_lines(reader: NameReader) -> Iterator[Span]:
+    """A line that holds nothing but a name: `Karen Wallace`, `/s/ K. Wallace, MD`, `Hudson, Harold W`."""
+    reading = reader.reading
+    first = 0
+    total = len(reading)
+    while first < total:
+        line = reading.line_of[first]
+        last = first
+        while last + 1 < total and reading.line_of[last + 1] == line:
+            last += 1
+        if last - first < 7 and reading.shapes[first] != LOWER:
+            start = reading.line_starts[line]
+            text = reading.text[start : reading.line_end(first)]
+            if not any(character.isdigit() or character in ":=%" for character in text):
+                found = reader.forward(first + (reading.words[first] == "s" and text.lstrip()[:1] == "/"), Trust.MEDIUM)
+                if found and _only_name(reader, found, last) and _looks_like_name(reader, *found):
+                    yield reader.span(*found, "signature")
+        first = last + 1
+
+
+def _only_name(reader: NameReader, found: tuple[int, int], last: int) -> bool:
+    cues = reader.lexicon.cues
+    rest = reader.reading.words[found[1] + 1 : last + 1]
+    return all(
+        word in cues["credentials"] or word in cues["credentials_after_comma"] or len(word) == 1 for word in rest
+    )
+
+
+def _looks_like_name(reader: NameReader, first: int, last: int) -> bool:
+    reading, lexicon = reader.reading, reader.lexicon
+    words = [
+        index for index in range(first, last + 1) if reading.shapes[index] != LETTER and len(reading.words[index]) > 1
+    ]
+    names = [i for i in words if reader.known.is_known(reading.words[i]) or lexicon.is_name(reading.words[i])]
+    if any(index in reading.protected for index in words):
+        return False
+    if len(words) == 1:
+        initials = last > first
+        return bool(names) and (
+            initials or reading.words[words[0]] in lexicon.given or reader.known.is_known(reading.words[words[0]])
+        )
+    if any(
+        reading.words[index] in lexicon.guarded for index in words if not reader.known.is_known(reading.words[index])
+    ):
+        listed = [i for i in words if reading.words[i] in lexicon.given or reading.words[i] in lexicon.frequent_family]
+        return len(listed) == len(words) and bool(names)
+    if reading.line_of[first] >= len(reading.line_starts) - CLOSING_LINES or not reading.shouted[first]:
+        return bool(names)
+    if any(reading.shouted[index] for index in words):
+        return len(names) == len(words) and any(
+            reading.words[i] in lexicon.given or reader.known.is_known(reading.words[i]) for i in words
+        )
+    return bool(names) and any(
+        reading.words[i] in lexicon.given or reader.known.is_known(reading.words[i]) for i in words
+    )
+
+
+def _typists(reader: NameReader) -> Iterator[Span]:
+    """Initials of who dictated and who typed: `SF/gh`, `TJ:TM`, `D: JPY`."""
+    text, lexicon = reader.reading.text, reader.lexicon
+    for match in _INITIALS_LINE.finditer(text):
+        first, mark, second = match.groups()
+        head = text[max(0, match.start() - WINDOW) : match.start()].rpartition("\n")[2]
+        tail = text[match.end() : match.end() + WINDOW].partition("\n")[0]
+        labelled = bool(_DICTATION_LINE.search(head))
+        alone = not (head + tail).strip(" .")
+        clinical = first.lower() in lexicon.clinical and second.lower() in lexicon.clinical
+        units = second in ("ml", "kg", "cm", "min", "hr", "sec", "dl", "mm", "day", "hpf", "lpf") or first.lower() in (
+            "mg",
+            "mcg",
+            "iu",
+        )
+        if (units or clinical) and not labelled:
+            continue
+        if labelled or alone or (mark == "/" and second.islower() and not tail.strip(" .")):
+            yield Span(match.start(), match.end(), "NAME", "typist")
+    closing = _SIGN_OFF.search(text[-WINDOW:])
+    if closing and (
+        closing.group(1) or (closing.group(2).isupper() and closing.group(2).lower() not in lexicon.guarded)
+    ):
+        offset = max(0, len(text) - WINDOW)
+        yield Span(offset + closing.start(2), offset + closing.end(2), "NAME", "typist")
+    for match in _INITIALS_AFTER_LABEL.finditer(text):
+        if match.group(1).lower() not in lexicon.guarded:
+            yield Span(*match.span(1), "NAME", "typist")
+
+
+_DICTATION_LINE = re.compile(
+    r"(?:^|[\s(])(?:D|T|R|DD|DT|TD|TT|dict\w*|trans\w*|typed|signed|initials|job)\b[ :.#]", re.IGNORECASE
+)
