@@ -40,7 +40,7 @@ def identified_reports(
     work = HospitalWork.open(context, registry, resources)
     bucket = work.bucket("reports")
     context.log_event(observe(bucket, work.identity).event("hospital_reports", work.hospital.id))
-    counts = work.stage.run(ReadReports(work.hospital, bucket), work.source.objects(bucket, ReadReports.version))
+    counts = work.stage.run(ReadReports(work.hospital, bucket), work.source.files(bucket, ReadReports.version))
     return result("identified_reports", stage_metadata(counts, IDENTIFIED_REPORTS), work.version_of(IDENTIFIED_REPORTS))
 
 

@@ -43,10 +43,14 @@ class CleanInstances:
     def open(self) -> None:
         """Load rules and models."""
         self._cleaners = {
-            hospital: InstanceCleaner(
-                self.profiles[hospital], self.pseudonymizers[hospital], self.finder, self.residual
+            hospital_id: InstanceCleaner(
+                self.profiles[hospital_id],
+                self.pseudonymizers[hospital_id],
+                self.finder,
+                self.residual,
+                date_order=hospital.date_order,
             )
-            for hospital in self.hospitals
+            for hospital_id, hospital in self.hospitals.items()
         }
 
     def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:

@@ -43,14 +43,22 @@ class WorkSource:
         for stat in bucket.listing():
             if stat.key.endswith("/") and not stat.size:
                 continue
-            token = self.identity.token("object", version, stat.key, stat.etag, str(stat.size), self._layout())
+            token = self.identity.token("object", version, stat.key, stat.etag, str(stat.size))
             yield self._item(token, stat.key, etag=stat.etag, size=stat.size)
+
+    def files(self, bucket: Bucket, version: str) -> Iterator[WorkItem]:
+        """Each CSV file of a bucket; another layout in the registry makes all of them new."""
+        hospital = self.hospital
+        columns = ",".join(f"{role}={column}" for role, column in sorted(hospital.report_columns.items()))
+        layout = f"{columns}\x1f{hospital.delimiter}\x1f{hospital.encoding}\x1f{hospital.date_order}"
+        return self.objects(bucket, f"{version}\x1f{layout}")
 
     def headers(self, known: HospitalIdentifiers, profile: Profile, version: str) -> Iterator[WorkItem]:
         """Each row of `dicom_metadata`; of several with one SOP Instance UID the first by object key is taken."""
         taken: set[str] = set()
         columns = ("work_token", "object_key", "sop_instance_uid", "patient_id", "identifiers_json")
         more = ("header_json", "transfer_syntax_uid")
+        order = self.hospital.date_order
         for batch in self.warehouse.scan(DICOM_METADATA, self.hospital.id, columns=(*columns, *more)):
             for row in batch.to_pylist():
                 own = KnownIdentifiers.from_dict(json.loads(row["identifiers_json"]))
@@ -58,7 +66,7 @@ class WorkSource:
                 duplicate = row["sop_instance_uid"] in taken
                 taken.add(row["sop_instance_uid"])
                 refuse = Reason.DUPLICATE_SOP_INSTANCE.value if duplicate else ""
-                parts = ("header", version, profile.digest, row["work_token"], refuse, all_known.fingerprint())
+                parts = ("header", version, profile.digest, order, row["work_token"], refuse, all_known.fingerprint())
                 item = self._item(self.identity.token(*parts), row["object_key"])
                 if refuse:
                     item["refuse"] = refuse
@@ -140,11 +148,6 @@ class WorkSource:
                 if row["patient_id"] and row["study_instance_uid"] and day:
                     studies[row["patient_id"].strip().casefold()][row["study_instance_uid"]] = day
         return studies
-
-    def _layout(self) -> str:
-        hospital = self.hospital
-        columns = ",".join(f"{role}={column}" for role, column in sorted(hospital.report_columns.items()))
-        return f"{columns}\x1f{hospital.delimiter}\x1f{hospital.encoding}\x1f{hospital.date_order}"
 
     def _item(self, token: str, object_key: str, **more: object) -> WorkItem:
         item = WorkItem(
