@@ -1,8 +1,9 @@
 """The Full Deidentification Boundary: the one place where a record that may cross it is made.
 
 Belongs here: `cross`, which builds a record of a de-identified or public table from the columns that `tables` lists with
-their reason and pattern; the forms of object keys in those zones; the names of asset metadata, run tags and log fields.
-Nothing else can be written: the shard writer of those zones takes a `Crossing`, and only this module makes one.
+their reason and pattern; the forms of object keys in those zones; the names of asset metadata and run tags.  Nothing else
+can be written by a stage: the shard writer of those zones takes a `Crossing`, and only this module makes one.  The tables
+after that (`final_table`, `prod`, `public_table`) are SQL over crossed records.
 What makes the values safe is `deid`'s business; whether they are is searched again by `deid.verify`.
 """
 
@@ -44,6 +45,7 @@ ASSET_METADATA: Final[dict[str, str]] = {
     "gradient/reports_without_images": "a count",
     "gradient/searched": "counts of values and identifiers searched",
     "gradient/hits_by_kind": "counts by kind and column",
+    "gradient/suspicious_patterns": "counts by kind of pattern that looks like an identifier nobody knows",
     "gradient/what_to_do": "fixed text",
     "gradient/contact_sheet": "redacted thumbnails",
     "gradient/column_lineage": "names of columns",

@@ -38,6 +38,12 @@ ALLOWED: tuple[type[exp.Expression], ...] = (
 )
 
 
+COLUMNS = tuple(
+    name for name in PROD.column_names if name not in ("hospital_id", "accession_pseudonym", "thumbnail_key")
+)
+"""What a condition may name: the recipient reads it in the release's report, so no hospital's id (its number will do)."""
+
+
 class CohortError(Exception):
     """The condition can't be used; the message says what is allowed."""
 
@@ -45,7 +51,7 @@ class CohortError(Exception):
 def cohort_condition(condition: str) -> str:
     """The condition in BigQuery's dialect, rebuilt from its parsed form.  Raises `CohortError`."""
     try:
-        parsed = sqlglot.parse_one(f"SELECT 1 FROM prod WHERE {condition}", read="bigquery")
+        parsed = sqlglot.parse_one(f"SELECT 1 FROM prod WHERE {condition}", read="bigquery")  # noqa: S608  parsed, never run
     except SqlglotError:
         raise CohortError(f"The cohort's condition is no SQL condition. {_help()}") from None
     where = parsed.args.get("where")
@@ -54,8 +60,8 @@ def cohort_condition(condition: str) -> str:
     for node in where.this.walk():
         if not isinstance(node, ALLOWED):
             raise CohortError(f"The cohort's condition uses {type(node).__name__}. {_help()}")
-        if isinstance(node, exp.Column) and (node.table or node.name not in PROD.column_names):
-            raise CohortError(f"`{node.name}` is no column of prod. Columns: {', '.join(PROD.column_names)}.")
+        if isinstance(node, exp.Column) and (node.table or node.name not in COLUMNS):
+            raise CohortError(f"`{node.name}` can't be asked for. Columns: {', '.join(COLUMNS)}.")
     return str(where.this.sql(dialect="bigquery"))
 
 

@@ -40,10 +40,20 @@ retention:
 """
 
 
-def prepare_dagster_home(home: Path) -> Path:
-    """`<home>/dagster` with its settings; an operator's own `dagster.yaml` there is left alone."""
+def make_private(folder: Path) -> None:
+    """Make a folder that other users of the machine can't look into; one that is there already is closed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+
+
+def prepare_home(home: Path) -> Path:
+    """The home's closed folders, and `<home>/dagster` with its settings, which is returned.
+
+    An operator's own `dagster.yaml` there is left alone.
+    """
+    make_private(home / "identified")
     folder = home / "dagster"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(folder)
     settings = folder / "dagster.yaml"
     if not settings.exists():
         settings.write_text(DAGSTER_YAML, encoding="utf-8")

@@ -47,6 +47,7 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "The registry; by default `hospitals.yaml` in the home, else in the working directory.",
     ),
+    Setting("GRADIENT_PROCESSES", "", "Worker processes of a heavy stage; by default one per processor."),
     Setting("GRADIENT_ZONES", ",".join(ZONES), "Zones this process may open, separated by commas."),
     Setting(
         "GRADIENT_WAREHOUSE",
@@ -66,7 +67,11 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("GRADIENT_S3_ENDPOINT", "", "Endpoint of S3 buckets that are not Amazon's."),
     Setting("GRADIENT_GCS_ENDPOINT", "", "Endpoint of GCS buckets that are not Google's."),
     Setting("GRADIENT_SECRETS_ENDPOINT", "", "Endpoint of a secret manager that is not Amazon's."),
-    Setting("GRADIENT_SECRET_PREFIX", "", "Put before every secret's name in a cloud vault; by default `gradient/`."),
+    Setting(
+        "GRADIENT_SECRET_PREFIX",
+        "",
+        "Put before every secret's name in a cloud vault; by default `gradient/` on AWS, `gradient_-_` on Google (no slash there).",
+    ),
     Setting(
         "GRADIENT_BUCKET_CREDENTIALS",
         "secret",
@@ -167,7 +172,7 @@ class Resources:
             )
         if kind == "google":
             project = settings.needed("GRADIENT_GCP_PROJECT", "Google Secret Manager")
-            return GoogleVault(project, settings["GRADIENT_SECRET_PREFIX"] or "gradient/")
+            return GoogleVault(project, settings["GRADIENT_SECRET_PREFIX"] or "gradient_-_")
         return FileVault(settings.home / "identified" / "secrets")
 
     @cached_property

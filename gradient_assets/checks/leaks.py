@@ -16,7 +16,7 @@ import dagster as dg
 from gradient_assets import boundary
 from gradient_assets.assets.catalogue import RELEASES
 from gradient_assets.assets.context import silent
-from gradient_assets.deid.verify import Hit, IdentifierIndex
+from gradient_assets.deid.verify import Hit, IdentifierIndex, suspicions_in_text
 from gradient_assets.hospitals import Registry
 from gradient_assets.pipelines.known import gather
 from gradient_assets.releases import load_release
@@ -58,6 +58,7 @@ class Search:
 
     index: IdentifierIndex
     values: int = 0
+    suspicions: Counter[str] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)
 
     def add(self, hits: Iterable[Hit], where: str = "") -> None:
@@ -76,6 +77,7 @@ class Search:
                 {
                     "gradient/searched": self.values,
                     "gradient/hits_by_kind": dg.MetadataValue.json(dict(sorted(self.found.items()))),
+                    "gradient/suspicious_patterns": dg.MetadataValue.json(dict(sorted(self.suspicions.items()))),
                     "gradient/what_to_do": REMEDY if leaks else FINE,
                 }
             ),
@@ -111,6 +113,7 @@ def search_table(search: Search, warehouse: Warehouse, spec: TableSpec, partitio
     for batch in warehouse.scan(spec, partition):
         for row in batch.to_pylist():
             search.add(search.index.search_record(row))
+            search.suspicions.update(suspicions_in_text(row.get("report_text") or ""))
     return search
 
 

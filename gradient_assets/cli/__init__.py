@@ -5,7 +5,7 @@ crosswalk), `release`, `doctor`, `deidentify` (one folder, no graph).  Belongs h
 sentences for people; everything else is called.
 
 Exit codes: 0 done; 1 an internal error, told by type and place; 2 bad input or set-up, told in one line; 3 done, but
-something was quarantined (`deidentify`) or a check has failed (`run`, `release`, `doctor`).
+something was quarantined (`deidentify`) or a check has failed (`run`, `release`, `doctor`); 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations

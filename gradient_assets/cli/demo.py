@@ -17,6 +17,7 @@ from gradient_assets.cli.release import make_release
 from gradient_assets.cli.run import Platform, materialize, report_failures
 from gradient_assets.cli.summary import show_summary
 from gradient_assets.hospitals import RegistryError, home_path
+from gradient_assets.instance import prepare_home
 from gradient_assets.releases import Release
 from gradient_assets.samples import build_samples
 
@@ -40,6 +41,7 @@ def demo() -> None:
         if (home / "hospitals.yaml").exists():
             raise RegistryError(f"{home} holds a registry that is no sample. Set GRADIENT_HOME to another folder.")
         click.echo(f"Making three sample hospitals in {home} …", err=True)
+        prepare_home(home)
         build_samples(home)
         marker.touch()
     platform = Platform.open()

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gradient_assets.hospitals import Registry, RegistryError, home_path, load_registry, registry_path
+from gradient_assets.instance import prepare_home
 from resources import Resources, Settings, SettingsError, resources_for
 from resources.object_store import Bucket
 
@@ -36,7 +37,7 @@ class Finding:
 def examine(mend: bool = False) -> Iterator[Finding]:
     """Look at everything, in the order in which one needs it.  With `mend`, make missing folders and keys."""
     version = ".".join(map(str, sys.version_info[:3]))
-    yield Finding("Python", version, "" if sys.version_info >= (3, 11) else "Use Python 3.11 or newer.")
+    yield Finding("Python", version, "" if (3, 11) <= sys.version_info < (3, 13) else "Use Python 3.11 or 3.12.")
     yield Finding("packages", ", ".join(f"{name} {metadata.version(name)}" for name in PACKAGES))
     try:
         settings = Settings.from_environment(os.environ)
@@ -59,7 +60,7 @@ def examine(mend: bool = False) -> Iterator[Finding]:
 def _home(mend: bool) -> Iterator[Finding]:
     home = home_path()
     if mend:
-        home.mkdir(parents=True, exist_ok=True)
+        prepare_home(home)
     if not home.is_dir():
         yield Finding("home", f"{home} is not there", "`gradient doctor --mend` makes it, or set GRADIENT_HOME.")
         return

@@ -20,6 +20,7 @@ from gradient_assets.cli.run import Platform
 from gradient_assets.deid.headers import is_well_known_uid
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.tables import DICOM_METADATA, IDENTIFIED_REPORTS, PUBLIC_TABLE
+from resources import Settings, resources_for
 
 _SHOWN = ("study_instance_uid", "modality", "study_date", "patient_sex", "patient_age", "body_part_examined")
 
@@ -30,8 +31,9 @@ _SHOWN = ("study_instance_uid", "modality", "study_date", "patient_sex", "patien
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, all columns.")
 def search(terms: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Search the public table's descriptions and reports for all TERMS, best first."""
-    platform = Platform.open()
-    rows = platform.resources.warehouse.search(PUBLIC_TABLE, "search_text", " ".join(terms), limit).to_pylist()
+    # The public zone alone: whoever searches has neither the registry nor the right to open another zone.
+    resources = resources_for(Settings.from_environment({**os.environ, "GRADIENT_ZONES": "public"}))
+    rows = resources.warehouse.search(PUBLIC_TABLE, "search_text", " ".join(terms), limit).to_pylist()
     if as_json:
         for row in rows:
             click.echo(json.dumps(row, default=str, ensure_ascii=False))
@@ -67,7 +69,8 @@ def crosswalk(hospital: str, folder: Path) -> None:
     for batch in warehouse.scan(DICOM_METADATA, hospital, columns=columns):
         for row in batch.to_pylist():
             person = identity.person(row["patient_id"] or "", fallback=row["study_instance_uid"] or "")
-            patients.setdefault(row["patient_id"] or "", person.pseudonym)
+            if row["patient_id"]:
+                patients.setdefault(row["patient_id"], person.pseudonym)
             if row["accession_number"]:
                 accessions[row["accession_number"]] = identity.accession(row["accession_number"])
             for uid in _uids(json.loads(row["header_json"])):

@@ -24,7 +24,7 @@ from gradient_assets.automation.jobs import HOSPITAL_ASSETS, HOSPITAL_JOB
 from gradient_assets.cli.summary import show_summary
 from gradient_assets.definitions import build_defs
 from gradient_assets.hospitals import Registry, RegistryError, home_path, load_registry, registry_path
-from gradient_assets.instance import prepare_dagster_home
+from gradient_assets.instance import prepare_home
 from resources import Resources, Settings, resources_for
 
 
@@ -132,7 +132,7 @@ def materialize(
     before: Callable[[dg.DagsterInstance], None] = lambda instance: None,
 ) -> list[Outcome]:
     """Run a job for each partition in this process, against the instance in `$GRADIENT_HOME/dagster`."""
-    os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(platform.home))
+    os.environ["DAGSTER_HOME"] = str(prepare_home(platform.home))
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     outcomes = []

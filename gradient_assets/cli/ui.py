@@ -11,7 +11,7 @@ import sys
 import click
 
 from gradient_assets.hospitals import home_path, load_registry, registry_path
-from gradient_assets.instance import prepare_dagster_home
+from gradient_assets.instance import prepare_home
 
 
 @click.command()
@@ -22,7 +22,7 @@ from gradient_assets.instance import prepare_dagster_home
 def ui(port: int, host: str) -> None:
     """Open the platform in the browser: web server and daemon, until Ctrl-C."""
     load_registry(registry_path(), home=home_path())
-    os.environ["DAGSTER_HOME"] = str(prepare_dagster_home(home_path()))
+    os.environ["DAGSTER_HOME"] = str(prepare_home(home_path()))
     os.environ["GRADIENT_HOME"] = str(home_path())
     os.environ["GRADIENT_HOSPITALS"] = str(registry_path())
     click.echo(f"http://{host}:{port} — Ctrl-C ends it.")

@@ -70,7 +70,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.EMPTY_OBJECT: Explanation("The object has no bytes.", "Ask the hospital to send it again."),
     Reason.NOT_DICOM: Explanation(
         "The object is no DICOM file: neither the DICM prefix nor a readable data set was found.",
-        "Remove it from the bucket, or list its kind in the registry if it belongs there.",
+        "Remove it from the bucket; if it is DICOM, ask the hospital to send it again.",
     ),
     Reason.UNREADABLE_HEADER: Explanation(
         "The data set breaks off or contradicts itself before the pixel data.", "Ask the hospital to send it again."
@@ -80,7 +80,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.HEADER_TOO_LARGE: Explanation(
         "The header without bulk data exceeds the limit set for one object.",
-        "Look at the object inside the hospital; raise the limit only if it is genuine.",
+        "Look at the object inside the hospital; report it if it is genuine.",
     ),
     Reason.NESTED_TOO_DEEP: Explanation(
         "Sequences are nested deeper than any genuine object.", "Look at the object inside the hospital."
@@ -129,7 +129,8 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         "The pixel data can't be decoded, so that nobody can say what it shows.", "Ask the hospital to send it again."
     ),
     Reason.PIXELS_TOO_LARGE: Explanation(
-        "Rows × Columns × Frames exceeds the limit set for one object.", "Raise the limit if the object is genuine."
+        "Rows × Columns × Frames exceeds the limit set for one object.",
+        "Look at the object inside the hospital; report it if it is genuine.",
     ),
     Reason.PIXEL_GEOMETRY: Explanation(
         "The pixel attributes are missing or contradict the pixel data.", "Ask the hospital to send it again."
@@ -156,7 +157,8 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         "The report's text exceeds the limit set for one report.", "Look at the row inside the hospital."
     ),
     Reason.DUPLICATE_REPORT: Explanation(
-        "Another row of this hospital carries the same report id with another content.", "Remove the row not wanted."
+        "Another row of this hospital carries the same report id; the first by file and row was taken.",
+        "Remove the row not wanted.",
     ),
     Reason.TEXT_ENGINE_FAILED: Explanation(
         "A rule or detector of the report engine failed.", "Retry; report it with the pseudonym if it stays."
@@ -173,7 +175,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         "Report it: a column or value is not listed.",
     ),
     Reason.TIMED_OUT: Explanation(
-        "The object took longer than its deadline.", "Retry; raise the deadline if it is genuine."
+        "The object took longer than its deadline.", "Run again; report it with the pseudonym if it stays."
     ),
     Reason.WORKER_DIED: Explanation(
         "The worker process died on this object (native crash or out of memory).", "Look at it inside the hospital."

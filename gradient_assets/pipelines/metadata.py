@@ -7,7 +7,7 @@ the header as stored, so that no object is read twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -217,12 +217,3 @@ class reading:  # noqa: N801  reads as a word in `with reading():`
             raise Refused(Reason.OBJECT_VANISHED) from None
         if isinstance(error, StoreError):
             raise Refused(Reason.STORE_UNAVAILABLE, type(error).__name__) from None
-
-
-def identifiers_by_patient(rows: Mapping[str, list[str]]) -> dict[str, KnownIdentifiers]:
-    """Patient id → everything known of them, from the JSON records of their headers and reports."""
-    gathered: dict[str, KnownIdentifiers] = {}
-    for patient_id, records in rows.items():
-        found = [KnownIdentifiers.from_dict(json.loads(record)) for record in dict.fromkeys(records)]
-        gathered[patient_id] = KnownIdentifiers().merge(*found)
-    return gathered

@@ -1,7 +1,7 @@
 """The report of a release, for the recipient and the privacy officer: one printable page without anything from outside.
 
-Belongs here: counting the manifest's rows and laying them out.  Cells under 11 are not shown (the rule of CMS for small
-cells), since a small count of a group can point at a person.
+Belongs here: counting the manifest's rows and laying them out.  Groups under 11 are not counted out (the rule of CMS for
+small cells), since a small count of a group can point at a person; totals are.
 """
 
 from __future__ import annotations

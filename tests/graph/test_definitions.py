@@ -1,6 +1,7 @@
 """The graph as it is put together: every asset of the diagram, with all that its page shows."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from gradient_assets.assets.catalogue import ENTRIES
-from gradient_assets.boundary import ASSET_METADATA
+from gradient_assets.boundary import ASSET_METADATA, RUN_TAGS
 from gradient_assets.definitions import build_defs
 from gradient_assets.instance import DAGSTER_YAML
 from tests.graph.conftest import ROOT
@@ -141,3 +142,8 @@ def test_dagster_loads_the_workspace(tmp_path):
 
 def test_dagster_yaml_at_the_top_is_the_one_that_the_command_writes():
     assert (ROOT / "dagster.yaml").read_text() == DAGSTER_YAML
+
+
+def test_the_platforms_run_tags_are_on_the_boundarys_list():
+    source = (ROOT / "gradient_assets/automation/arrival.py").read_text()
+    assert set(re.findall(r'"(gradient/[a-z_]+)"', source)) <= set(RUN_TAGS)

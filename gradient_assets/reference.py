@@ -1,0 +1,278 @@
+"""The parts of the documentation that follow from the code: `python -m gradient_assets.reference` writes them.
+
+Belongs here: turning tables of the code (tables, reason codes, rules, settings, the registry's fields) into Markdown, and
+putting it into `docs/`.  A file is written as a whole, or between the markers `<!-- generated: NAME -->` and
+`<!-- end generated -->`.  Everything else in `docs/` is written by hand.  A test fails when a generated part is stale.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from gradient_assets.deid.headers.profile import EDITION, NAMED, Profile
+from gradient_assets.deid.headers.rules import Action, Rules, table
+from gradient_assets.deid.reasons import EXPLANATIONS, Reason
+from gradient_assets.hospitals import REPORT_ROLES
+from gradient_assets.tables import ALL_TABLES, TableSpec
+from resources.environment import SETTINGS
+
+ROOT = Path(__file__).parents[1]
+_NOTE = "<!-- Written by `python -m gradient_assets.reference`; change the code, not this file. -->"
+_PART = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end generated -->)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryField:
+    """One field of a hospital in `hospitals.yaml`, as `hospitals.load_registry` takes it."""
+
+    name: str
+    default: str
+    meaning: str
+
+    @property
+    def needed(self) -> bool:
+        """Whether a registry without it is refused."""
+        return not self.default
+
+
+REGISTRY_FIELDS = (
+    RegistryField("id", "", "Partition key: 2–40 of `a`–`z`, `0`–`9` and `-`, a letter first. Never changes."),
+    RegistryField("number", "", "Whole number from 1 to 3999: the integer partition in BigQuery. Never changes."),
+    RegistryField(
+        "buckets",
+        "",
+        "`dicoms` and `reports`: a URI (`s3://`, `gs://`, `file://`), or a folder relative to GRADIENT_HOME.",
+    ),
+    RegistryField(
+        "report_columns", "", "Role: column name. `report_id` and `text` are needed, the other roles help (see below)."
+    ),
+    RegistryField("delimiter", "`,`", "The single character between two fields of a report file."),
+    RegistryField("encoding", "`auto`", "An encoding that Python knows, or `auto`, which guesses per file."),
+    RegistryField("date_order", "", "`mdy`, `dmy` or `ymd`: how dates in the columns of report files are written."),
+    RegistryField("timezone", "", "A time zone of the IANA database. Checked and kept; no stage uses it yet."),
+    RegistryField("profile", "", "`safe_harbor`, `longitudinal`, or the path of a profile file (`.yaml`)."),
+    RegistryField("secret_name", "", "Name of the hospital's key in the vault, like `hospital/st-mary`."),
+)
+"""The fields, in the order of the example; a test compares them with what the reader takes and needs."""
+
+_ACTIONS: dict[Action, str] = {
+    Action.KEEP: "value is checked against its VR and kept; a sequence is cleaned item by item",
+    Action.REMOVE: "element is removed",
+    Action.EMPTY: "element stays, without a value",
+    Action.DUMMY: "value is replaced by a dummy one; a sequence is cleaned item by item",
+    Action.CLEAN: "text goes through the report engine; a sequence is cleaned item by item",
+    Action.UID: "UID is replaced by a new one under 2.25, the same everywhere",
+    Action.DATE: "date or time as the profile's `dates` says: shifted, or cut to the year",
+    Action.PATIENT_NAME: "the patient's pseudonym",
+    Action.PATIENT_ID: "the patient's pseudonym",
+    Action.ACCESSION: "the accession number's pseudonym",
+    Action.BIRTH_DATE: "as the profile's `birth_date` says",
+    Action.UNLISTED: "element is removed: no rule knows it",
+    Action.PRIVATE: "private element is removed: it is not known to be safe",
+}
+
+
+def tables_page() -> str:
+    """`docs/tables.md`: each table with its columns, and why they may cross the boundary."""
+    lines = ["# Tables", "", _NOTE, ""]
+    lines += [
+        "Every table of the warehouse, in the order of the diagram. The source is `gradient_assets/tables.py`.",
+        "",
+    ]
+    lines += [
+        "The last column of de-identified and public tables says why a column may cross the boundary. A value marked with "
+        "a form has to match it in full, or the record is refused (`boundary_refused`). That is checked for the rows that "
+        "stages build; `final_table`, `prod` and `public_table` are SQL over them.",
+        "",
+    ]
+    for spec in ALL_TABLES:
+        lines += _table_section(spec)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table_section(spec: TableSpec) -> list[str]:
+    crosses = spec.zone != "identified"
+    lines = [f"## {spec.full_name}", "", spec.description, ""]
+    facts = [f"Partitioned by {spec.partitioned_by}", f"sorted by {_codes(spec.sort_by)}"]
+    if spec.cluster_by:
+        facts.append(f"clustered by {_codes(spec.cluster_by)}")
+    lines += ["; ".join(facts) + ".", ""]
+    heading = ["column", "type", "meaning", *(["why it may cross"] if crosses else [])]
+    rows = []
+    for column in spec.columns:
+        row = [f"`{column.name}`", column.type + ("" if column.required else ", may be null"), column.description]
+        if crosses:
+            row.append(f"{column.crossing}; form `{column.pattern}`" if column.pattern else column.crossing)
+        rows.append(row)
+    return [*lines, *_grid(heading, rows), ""]
+
+
+def reasons_table() -> str:
+    """The reason codes with what they mean and what to do."""
+    return "\n".join(
+        _grid(
+            ["reason", "what it means", "what to do"],
+            [[f"`{reason}`", EXPLANATIONS[reason].meaning, EXPLANATIONS[reason].remedy] for reason in Reason],
+        )
+    )
+
+
+def sop_classes_table() -> str:
+    """The SOP Classes that are refused by name, and the number of those that are cleaned."""
+    classes = table("sop_classes")["classes"]
+    counts = Counter(policy == "clean" for _, _, policy, _ in classes)
+    refused = [
+        [name, f"`{uid}`", f"`{policy.removeprefix('refuse:')}`", why]
+        for uid, name, policy, why in classes
+        if policy != "clean"
+    ]
+    return "\n".join(
+        [
+            f"{counts[True]} SOP Classes are cleaned. These {counts[False]} are refused by name; a class that the table does "
+            "not list is refused as `sop_class_not_admitted`.",
+            "",
+            *_grid(["SOP Class", "UID", "reason", "why"], refused),
+        ]
+    )
+
+
+def profiles_page() -> str:
+    """`docs/profiles.md`: what each named profile does to each tag of Table E.1-1 and beyond."""
+    profiles = {name: Profile.named(name) for name in NAMED}
+    rules = {name: Rules(profile) for name, profile in profiles.items()}
+    lines = ["# Profiles, tag by tag", "", _NOTE, ""]
+    lines += [
+        f"What becomes of each attribute of PS3.15 Table E.1-1 (edition {EDITION}), of the attributes that this project adds "
+        "to it, and of everything else. Private elements stay only if Table E.3.10-1 lists their creator and they are no bulk "
+        "data.",
+        "",
+        "## The named profiles",
+        "",
+    ]
+    lines += _grid(
+        ["profile", "dates", "birth date", "options"],
+        [
+            [f"`{name}`", f"`{p.dates}`", f"`{p.birth_date}`", _codes(sorted(p.options), separator=", ")]
+            for name, p in profiles.items()
+        ],
+    )
+    lines += ["", "## Actions", ""]
+    lines += _grid(["action", "what happens"], [[f"`{action}`", _ACTIONS[action]] for action in Action])
+    lines += [
+        "",
+        "An element whose value does not fit its action gets the basic profile's action instead; one that can't be read is "
+        "removed. Overlays and curves are taken out by the pixel engine as well.",
+        "",
+    ]
+    lines += ["## Table E.1-1", "", "`basic` is the standard's code: X remove, Z empty, D dummy, U new UID.", ""]
+    listed = table("ps3.15_table_e.1-1")["rows"]
+    heading = ["tag", "name", "basic", *(f"`{name}`" for name in NAMED)]
+    lines += _grid(heading, [[_tag(t), n, code, *_resolved(t, rules.values())] for t, n, code, _ in listed])
+    lines += ["", "## Beyond Table E.1-1", "", "Attributes that the standard's table does not list.", ""]
+    beyond = table("beyond_the_table")["rows"]
+    lines += _grid(
+        ["tag", "why", "code", *(f"`{name}`" for name in NAMED)],
+        [[_tag(t), why, code, *_resolved(t, rules.values())] for t, code, why in beyond],
+    )
+    lines += ["", "## Attributes of the dictionary that no table lists", ""]
+    lines += [
+        "By value representation: text is cleaned, dates as the profile says, UIDs replaced, names replaced by a dummy, "
+        "numbers, codes and sequences kept (sequences item by item). Application entities, URLs, unknown bulk data and "
+        "tags that are not in the dictionary are removed.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _resolved(tag: str, rules: Iterable[Rules]) -> list[str]:
+    if tag == "private":
+        return [f"`{Action.PRIVATE}`, unless known to be safe" for _ in rules]
+    number = int(tag.replace("X", "0"), 16)
+    return [f"`{one.action(number, 'LO')}`" for one in rules]
+
+
+def _tag(tag: str) -> str:
+    return tag if tag == "private" else f"({tag[:4]},{tag[4:]})"
+
+
+def settings_table() -> str:
+    """The environment variables of `resources.environment`."""
+    return "\n".join(
+        _grid(
+            ["variable", "default", "meaning"],
+            [
+                [f"`{s.name}`", f"`{s.default}`" if s.default else "", s.meaning + _choices(s.choices, s.meaning)]
+                for s in SETTINGS
+            ],
+        )
+    )
+
+
+def _choices(choices: Sequence[str], meaning: str) -> str:
+    missing = [choice for choice in choices if choice and f"`{choice}`" not in meaning]
+    return f" One of {_codes([c for c in choices if c], separator=', ')}." if missing else ""
+
+
+def registry_table() -> str:
+    """The fields of a hospital, and the roles that columns of report files can have."""
+    fields = [[f"`{f.name}`", "" if f.needed else f.default, f.meaning] for f in REGISTRY_FIELDS]
+    roles = _codes(REPORT_ROLES, separator=", ")
+    return "\n".join(
+        [
+            *_grid(["field", "default", "meaning"], fields),
+            "",
+            f"A field without a default is needed. Roles of `report_columns`: {roles}.",
+        ]
+    )
+
+
+def _codes(names: Iterable[str], separator: str = ", ") -> str:
+    return separator.join(f"`{name}`" for name in names)
+
+
+def _grid(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [heading, ["---"] * len(heading), *rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+PAGES: dict[str, Callable[[], str]] = {"docs/tables.md": tables_page, "docs/profiles.md": profiles_page}
+"""Files that are generated as a whole."""
+
+PARTS: dict[str, Callable[[], str]] = {
+    "settings": settings_table,
+    "registry": registry_table,
+    "reasons": reasons_table,
+    "sop-classes": sop_classes_table,
+}
+"""Parts of files written by hand, by the name in their marker."""
+
+HOSTS = ("docs/operations.md", "docs/quarantine.md")
+"""Files with such parts."""
+
+
+def filled(text: str) -> str:
+    """The text with every generated part written anew.  Raises `KeyError` for a marker with an unknown name."""
+    return _PART.sub(lambda found: f"{found[1]}{PARTS[found[2]]()}\n{found[3]}", text)
+
+
+def rendered(root: Path = ROOT) -> dict[str, str]:
+    """Path → text of every file that holds something generated, as it should be."""
+    pages = {path: page() for path, page in PAGES.items()}
+    return pages | {path: filled((root / path).read_text(encoding="utf-8")) for path in HOSTS}
+
+
+@click.command()
+def main() -> None:
+    """Write the generated parts of the documentation of this checkout."""
+    for path, text in rendered().items():
+        (ROOT / path).write_text(text, encoding="utf-8")
+        click.echo(path)
+
+
+if __name__ == "__main__":
+    main()
