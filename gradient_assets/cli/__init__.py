@@ -55,15 +55,15 @@ def cli() -> None:
 def main() -> None:
     """Run the command; an error ends in one line, never in a traceback, whose values may identify somebody."""
     try:
-        cli.main(standalone_mode=False)
+        ended = cli.main(standalone_mode=False)
+        if isinstance(ended, int):
+            sys.exit(ended)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("Stopped. What was committed stays; run the same command again to go on.", err=True)
         sys.exit(130)
-    except click.exceptions.Exit as ended:
-        sys.exit(ended.exit_code)
     except Exception as error:
         from gradient_assets.cli.errors import told
 

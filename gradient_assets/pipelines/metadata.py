@@ -121,7 +121,6 @@ class CleanHeaders:
         cleaned = self._engine.clean(dataset, known)
         if hits := residual_in_dataset(cleaned.dataset, known):
             raise Refused(Reason.RESIDUAL_IDENTIFIER, describe(hits))
-        counts = action_counts(cleaned)
         yield Emitted(
             boundary.cross(
                 DEIDENTIFIED_METADATA,
@@ -130,8 +129,10 @@ class CleanHeaders:
                     "hospital_number": self.hospital.number,
                     "work_token": item["work_token"],
                     **instance_columns(cleaned.dataset, item["row"]["transfer_syntax_uid"]),
+                    "patient_pseudonym": cleaned.person.pseudonym,
                     "header_json": headers.to_json_header(cleaned.dataset),
-                    **counts,
+                    "elements_removed": cleaned.elements_removed,
+                    "elements_changed": cleaned.elements_changed,
                     "profile": self.profile.name,
                     "standard_edition": self.profile.edition,
                     "engine_version": headers.ENGINE_VERSION,
@@ -166,18 +167,10 @@ def instance_columns(dataset: Dataset, transfer_syntax_uid: str | None) -> dict[
         **{name: columns[name] for name in names},
         "image_rows": columns["rows"],
         "image_columns": columns["columns"],
-        "patient_pseudonym": columns["patient_id"],
         "accession_pseudonym": columns["accession_number"],
         "study_date": as_date(columns["study_date"]),
         "transfer_syntax_uid": transfer_syntax_uid,
     }
-
-
-def action_counts(cleaned: headers.CleanedHeader) -> dict[str, int]:
-    """Elements removed, and elements changed in any other way."""
-    removed = sum(count for (_, action), count in cleaned.actions.items() if action == "removed")
-    kept = sum(count for (_, action), count in cleaned.actions.items() if action == "kept")
-    return {"elements_removed": removed, "elements_changed": cleaned.actions.total() - removed - kept}
 
 
 def as_date(value: Any) -> date | None:

@@ -17,7 +17,7 @@ from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.instance import InstanceCleaner
 from gradient_assets.hospitals import Hospital
-from gradient_assets.pipelines.metadata import action_counts, reading
+from gradient_assets.pipelines.metadata import reading
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
 from gradient_assets.tables import REFUSED_RELEASE, RELEASE_MANIFEST
 from resources.object_store import Bucket
@@ -83,7 +83,7 @@ class CleanInstances:
                 "transfer_syntax_uid": columns["transfer_syntax_uid"],
                 "frames": cleaned.pixels.frames,
                 "boxes": len(cleaned.pixels.boxes),
-                "elements_removed": action_counts(header)["elements_removed"],
+                "elements_removed": header.elements_removed,
                 "method_codes": ",".join(cleaned.method_codes),
                 "profile": profile.name,
                 "standard_edition": profile.edition,

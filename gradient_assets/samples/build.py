@@ -127,9 +127,10 @@ def _exports(hospital: Hospital, reported: list[Study]) -> tuple[dict[str, bytes
 def _row(hospital: Hospital, study: Study, report_id: str, template: int, key: str, place: int) -> dict[str, str]:
     """One report as a row.
 
-    Where a hospital gives Study Instance UIDs, every other row has no accession number, and the others no UID.
+    Where a hospital gives Study Instance UIDs, every other row has no accession number, and the others no UID; elsewhere
+    every fourth row has none, so that only patient and date say which study it is about.
     """
-    without = ""
+    without = "accession_number" if place % 4 == 3 else ""
     if "study_instance_uid" in hospital.habits["report_columns"]:
         without = "accession_number" if place % 2 else "study_instance_uid"
     return report_row(study, report_id, write_report(study, template, key), key, without=without)

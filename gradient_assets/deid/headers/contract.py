@@ -30,6 +30,10 @@ class TextCleaner(Protocol):
     def clean(self, text: str, identifiers: KnownIdentifiers, person: Person) -> CleanedText: ...
 
 
+REMOVING = frozenset({"remove", "unlisted", "private", "unparsable"})
+"""Actions after which an element is gone (see `rules.Action`)."""
+
+
 @dataclass(slots=True)
 class CleanedHeader:
     """One instance's clean data set and what was done to it.  Old UIDs make this record identified data."""
@@ -45,6 +49,17 @@ class CleanedHeader:
     actions: Counter[tuple[str, str]]
     removed_by_kind: Counter[str]
     method_codes: tuple[str, ...]
+
+    @property
+    def elements_removed(self) -> int:
+        """Elements that are no longer there."""
+        return sum(n for (_, action), n in self.actions.items() if action in REMOVING or action.endswith("_removed"))
+
+    @property
+    def elements_changed(self) -> int:
+        """Elements whose value was replaced, emptied, moved or cleaned."""
+        kept = sum(n for (_, action), n in self.actions.items() if action == "keep")
+        return self.actions.total() - kept - self.elements_removed
 
     def __repr__(self) -> str:
         return f"CleanedHeader({self.new_sop_uid}, {self.actions.total()} actions)"

@@ -81,6 +81,8 @@ class HeaderEngine:
         for tag, uid in ((0x00080016, meta.MediaStorageSOPClassUID), (0x00080018, meta.MediaStorageSOPInstanceUID)):
             if not str(cleaned.get(tag, DataElement(tag, "UI", "")).value or ""):
                 cleaned.add_new(tag, "UI", uid)  # an object that names itself in its file meta information only
+        if old_study and not str(cleaned.get("PatientID", "") or ""):
+            cleaned.PatientID = person.pseudonym  # sent without an id: objects of one study still belong together
         cleaned.file_meta = meta
         codes = methods.codes_for(values.exercised)
         methods.state_method(cleaned, self.profile, ENGINE_VERSION, codes)

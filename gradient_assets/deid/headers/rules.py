@@ -156,6 +156,8 @@ class Rules:
                 return Action.KEEP if "clean_graphics" in self._profile.options else Action.REMOVE
             if number == 0x4000:
                 return self._masked["60XX4000"]
+            if _BY_VR.get(vr) is Action.CLEAN:
+                return Action.REMOVE  # descriptions of an overlay ("marks of …") are no use without it, and name people
         if not dictionary_vrs(tag):
             return Action.UNLISTED
         if vr in ("OB", "UN"):

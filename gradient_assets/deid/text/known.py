@@ -31,6 +31,8 @@ MIN_FUZZY = 5
 """Shorter names have too many ordinary neighbours."""
 MIN_FUZZY_TWO = 9
 """From nine letters on, two typing errors are bridged."""
+LONGEST_DESCRIPTOR = 8
+"""Words of a description in a header (LO holds 64 characters); longer texts are read as prose."""
 MIN_ID_DIGITS = 4
 """A known number with fewer characters stands for too many other things; it is found by its label only."""
 
@@ -53,6 +55,7 @@ class KnownMatcher:
         self.parts: dict[str, set[int]] = {}
         """Name word → the persons it belongs to."""
         self.family: set[str] = set()
+        self._patient_family: set[str] = set()
         self.initials: dict[str, set[int]] = {}
         self._joined: set[str] = set()
         self._initial_pairs: set[str] = set()
@@ -83,6 +86,7 @@ class KnownMatcher:
                 self.initials.setdefault(part[0], set()).add(number)
         self.family.update(person.family)
         if is_patient:
+            self._patient_family.update(person.family)
             for part in person.given:
                 for nickname in self._lexicon.nicknames.get(part, ()):
                     self.parts.setdefault(nickname, set()).add(number)
@@ -143,6 +147,8 @@ class KnownMatcher:
             return True
         if reading.shapes[index] == CAPITAL and not reading.shouted[index] and self._subject(reading, index):
             return True
+        if self._ends_a_descriptor(reading, index):
+            return True
         if word in lexicon.clinical or len(word) < 3:
             return False
         # Young, May, Rose: a capital inside a sentence of a text in mixed case is a name.
@@ -151,6 +157,16 @@ class KnownMatcher:
             and not reading.shouted[index]
             and not reading.opens_sentence(index)
             and word not in lexicon.cues["name_stops"]
+        )
+
+    def _ends_a_descriptor(self, reading: Reading, index: int) -> bool:
+        """`MRI KNEE WO CONTRAST YOUNG` of a patient Young: technologists put the family name behind the exam's."""
+        return (
+            len(reading) <= LONGEST_DESCRIPTOR
+            and index == len(reading) - 1 > 0
+            and reading.shouted[index]
+            and len(reading.words[index]) >= 3
+            and reading.words[index] in self._patient_family
         )
 
     def _subject(self, reading: Reading, index: int) -> bool:

@@ -10,6 +10,8 @@ import datetime
 import re
 from typing import Literal
 
+from rapidfuzz.distance import DamerauLevenshtein
+
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Person
 from gradient_assets.deid.text.calendar_dates import read_date
@@ -19,6 +21,9 @@ from gradient_assets.deid.text.spans import Span
 
 Replacement = Literal["tags", "surrogates"]
 DateTreatment = Literal["year", "shift", "keep"]
+
+NEAR = 2
+"""A surrogate differs from each name of the record by more typing errors than this."""
 
 MAX_PLAIN_AGE = 89
 """Ages above it are pooled (45 CFR 164.514(b)(2)(i)(C))."""
@@ -109,8 +114,10 @@ class Replacer:
 
     def _name_word(self, word: str) -> str:
         plain = fold_plain(word).lower().replace("'", "")
-        if plain in _TITLES_KEPT or plain in self._lexicon.cues["particles"]:
+        if plain in _TITLES_KEPT:
             return word
+        if plain in self._lexicon.cues["particles"]:
+            return self._particle(word, plain)
         digest = self._person.pseudonymizer.digest("surrogate-name", self._person.pseudonym, plain)
         number = int.from_bytes(digest[:8])
         if len(plain) == 1:
@@ -120,9 +127,23 @@ class Replacer:
         pool = self._lexicon.given_pool if given else self._lexicon.family_pool
         for step in range(len(pool)):
             candidate = pool[(number + step) % len(pool)]
-            if candidate != plain and candidate not in self._own_words:
+            if candidate != plain and not self._resembles_an_own_word(candidate):
                 return _cased(candidate, word)
         return "[NAME]"
+
+    def _particle(self, word: str, plain: str) -> str:
+        """The patient's own particle of three letters and more tells as much as a short name: another takes its place."""
+        if len(plain) < 3 or plain not in self._own_words:
+            return word
+        return next((_cased(other, word) for other in ("von", "van", "del", "der") if other not in self._own_words), "")
+
+    def _resembles_an_own_word(self, candidate: str) -> bool:
+        """Gregg for Greg would be taken for a misspelling of the patient's own name, by readers and by the check."""
+        return any(
+            DamerauLevenshtein.distance(candidate, own, score_cutoff=NEAR) <= NEAR
+            for own in self._own_words
+            if len(own) > NEAR
+        )
 
     def _number(self, value: str, kind: str) -> str:
         plain = re.sub(r"[^0-9a-z]", "", fold_plain(value).lower())
