@@ -9,5 +9,6 @@ import pytest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 needs_shared = pytest.mark.skipif(
-    not (SHARED / "data").is_dir(), reason="needs ../shared/data beside the checkout (real files, not part of the project)"
+    not (SHARED / "data").is_dir(),
+    reason="needs ../shared/data beside the checkout (real files, not part of the project)",
 )

@@ -1,0 +1,30 @@
+"""Pixels: text that is burned into pictures is found and blacked out, and what can't be looked at is refused.
+
+Belongs here: everything between a dataset's pixel attributes and its cleaned pixel element, and the thumbnail made from
+that.  Not here: the rest of the header (`headers`), where objects come from and go to (`pipelines`), what a release
+checks afterwards (`verify`, with the finder of other weights from here).
+
+In reading order: `geometry` (what the header claims) → `codestreams` (what compressed frames claim, and metadata in
+them) → `decoding` → `rendering` (pictures to look at) → `networks`, `finding` (where is text) → `boxes`, `redaction` →
+`encoding` → `hiding_places` (overlays, icons) → `engine` (the order of it all).
+"""
+
+from gradient_assets.deid.pixels.boxes import Box, FoundText
+from gradient_assets.deid.pixels.decoding import FrameSource, decode_frames
+from gradient_assets.deid.pixels.engine import ENGINE_VERSION, CleanedPixels, PixelEngine
+from gradient_assets.deid.pixels.finding import RapidTextFinder, ResidualTextFinder, TextFinder
+from gradient_assets.deid.pixels.networks import MissingWeightsError
+
+__all__ = [
+    "ENGINE_VERSION",
+    "Box",
+    "CleanedPixels",
+    "FoundText",
+    "FrameSource",
+    "MissingWeightsError",
+    "PixelEngine",
+    "RapidTextFinder",
+    "ResidualTextFinder",
+    "TextFinder",
+    "decode_frames",
+]

@@ -1,0 +1,268 @@
+"""The order of the steps, and every way in which an object is refused instead of passed on."""
+
+import io
+import pickle
+from copy import deepcopy
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom import Dataset
+from pydicom.sequence import Sequence
+
+from gradient_assets.deid.pixels import FoundText, PixelEngine
+from gradient_assets.deid.reasons import Reason, Refused
+from tests.unit.pixels import objects
+from tests.unit.pixels.objects import BrightFinder, FailingFinder, FixedFinder, gradient, object_of, packaged, stack
+
+TEXT = FoundText(20, 12, 24, 10, 0.9, 5)
+
+
+def bright_on(frames, index, box=(slice(12, 22), slice(20, 44))):
+    frames = frames.copy()
+    frames[(index, *box)] = 255
+    return frames
+
+
+def refusal(finder, ds):
+    with pytest.raises(Refused) as refused:
+        PixelEngine(finder).clean(ds)
+    return refused.value
+
+
+@pytest.mark.parametrize("index", [0, 1, 4])
+def test_text_on_any_frame_is_found_and_removed(index):
+    ds = object_of(bright_on(gradient(48, 64, "uint8", 5), index))
+    cleaned = PixelEngine(BrightFinder()).clean(ds)
+    assert {box.frame for box in cleaned.boxes} >= {index}
+    assert stack(cleaned.dataset)[index].max() < 250
+
+
+def test_text_read_on_one_frame_is_removed_from_all():
+    frames = bright_on(gradient(48, 64, "uint8", 3), 1)
+    after = stack(PixelEngine(BrightFinder()).clean(object_of(frames)).dataset)
+    assert (after[:, 12:22, 20:44] == 0).all()
+
+
+def test_identical_frames_are_looked_at_once():
+    frames = np.repeat(gradient(48, 64, "uint8"), 50, axis=0)
+    finder = FixedFinder()
+    PixelEngine(finder).clean(object_of(frames))
+    assert finder.looks == 1
+
+
+def test_a_frame_that_differs_in_one_corner_is_looked_at_there_only():
+    sizes = []
+
+    class SizeKeeper(FixedFinder):
+        def find(self, image):
+            sizes.append(image.shape)
+            return super().find(image)
+
+    frames = np.repeat(gradient(400, 400, "uint8"), 2, axis=0)
+    frames[1, :10, :10] += 5
+    PixelEngine(SizeKeeper()).clean(object_of(frames))
+    assert sizes == [(400, 400), (42, 42)]
+
+
+def test_an_object_without_pixels_says_so():
+    ds = packaged("test-SR.dcm")
+    cleaned = PixelEngine(FailingFinder(RuntimeError)).clean(ds)
+    assert (cleaned.verdict, cleaned.frames, cleaned.touched, cleaned.thumbnail()) == ("no_pixels", 0, False, None)
+    assert "BurnedInAnnotation" not in cleaned.dataset
+
+
+def test_a_clean_object_is_marked_as_looked_at_but_claims_no_method():
+    cleaned = PixelEngine(FixedFinder()).clean(object_of(gradient(48, 64, "uint8")))
+    assert cleaned.verdict == "clean"
+    assert cleaned.method_codes == ()
+    assert cleaned.dataset.BurnedInAnnotation == "NO"
+
+
+def test_a_redacted_object_claims_the_clean_pixel_data_option():
+    cleaned = PixelEngine(FixedFinder(TEXT)).clean(object_of(gradient(48, 64, "uint8")))
+    assert cleaned.method_codes == ("113101",)
+    assert cleaned.dataset.BurnedInAnnotation == "NO"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, MemoryError, ValueError])
+def test_a_failing_detector_refuses_the_object_and_keeps_its_message_in(error):
+    refused = refusal(FailingFinder(error), object_of(gradient(48, 64, "uint8")))
+    assert refused.reason is Reason.PIXEL_ENGINE_FAILED
+    assert "SECRET" not in str(refused)
+
+
+def test_text_read_in_a_constant_region_refuses_the_object():
+    frames = gradient(48, 64, "uint8")
+    frames[0, :30, :60] = 0
+    assert refusal(FixedFinder(TEXT), object_of(frames)).reason is Reason.REDACTION_FAILED
+
+
+def test_an_unread_box_in_a_constant_region_is_dropped():
+    frames = gradient(48, 64, "uint8")
+    frames[0, :30, :60] = 0
+    cleaned = PixelEngine(FixedFinder(FoundText(20, 12, 24, 10, 0.9, 0))).clean(object_of(frames))
+    assert cleaned.verdict == "clean"
+
+
+def test_text_that_shows_again_after_every_filling_refuses_the_object():
+    class Endless:
+        name = "endless"
+        top = 0
+
+        def find(self, image):
+            self.top += 12
+            return [FoundText(20, self.top, 24, 3, 0.9, 6)]
+
+    refused = refusal(Endless(), object_of(gradient(96, 64, "uint8")))
+    assert refused.reason is Reason.RESIDUAL_TEXT_IN_PIXELS
+
+
+def test_text_seen_only_in_the_second_look_is_filled_too():
+    class Late:
+        name = "late"
+        looks = 0
+
+        def find(self, image):
+            self.looks += 1
+            return [[TEXT], [FoundText(4, 36, 20, 6, 0.9, 6)], []][min(self.looks - 1, 2)]
+
+    cleaned = PixelEngine(Late()).clean(object_of(gradient(48, 64, "uint8")))
+    assert len(cleaned.boxes) == 2
+    assert (stack(cleaned.dataset)[0, 36:42, 4:24] == 0).all()
+
+
+def with_overlay(ds):
+    ds.add_new((0x6000, 0x0010), "US", ds.Rows)
+    ds.add_new((0x6000, 0x0011), "US", ds.Columns)
+    ds.add_new((0x6000, 0x0100), "US", 1)
+    ds.add_new((0x6000, 0x0102), "US", 0)
+    ds.add_new((0x6000, 0x1500), "LO", "MEIER^ANNA")
+    ds.add_new((0x6000, 0x3000), "OW", b"\xff" * 384)
+    return ds
+
+
+def test_overlays_are_removed_at_every_level():
+    ds = with_overlay(object_of(gradient(48, 64, "uint8")))
+    ds.ReferencedImageSequence = Sequence([with_overlay(object_of(gradient(48, 64, "uint8")))])
+    cleaned = PixelEngine(FixedFinder()).clean(ds)
+    left = [e.tag for e in cleaned.dataset.iterall() if 0x6000 <= e.tag.group <= 0x60FF]
+    assert left == []
+    assert cleaned.removed["overlay"] == 2
+    assert cleaned.method_codes == ("113103",)
+    assert "PixelData" not in cleaned.dataset.ReferencedImageSequence[0]
+
+
+def test_an_overlay_without_an_image_is_removed_too():
+    ds = with_overlay(object_of(gradient(48, 64, "uint8")))
+    del ds.PixelData
+    assert not [e for e in PixelEngine(FixedFinder()).clean(ds).dataset if e.tag.group == 0x6000]
+
+
+def test_an_overlay_in_a_high_bit_is_cleared_and_the_values_stay():
+    values = gradient(48, 64, "uint16")
+    hidden = values | (np.uint16(1) << 15) * (np.indices((48, 64)).sum(axis=0) % 2).astype("uint16")
+    ds = object_of(hidden, BitsStored=12, HighBit=11)
+    ds.add_new((0x6000, 0x0100), "US", 16)
+    ds.add_new((0x6000, 0x0102), "US", 15)
+    cleaned = PixelEngine(FixedFinder()).clean(ds)
+    assert np.array_equal(stack(cleaned.dataset), values)
+    assert cleaned.touched
+
+
+@pytest.mark.parametrize("syntax", [objects.EXPLICIT, objects.RLE])
+def test_text_in_undeclared_high_bits_is_cleared(syntax):
+    values = gradient(48, 64, "uint16")
+    hidden = values.copy()
+    hidden[0, 12:22, 20:44] |= 1 << 14
+    ds = object_of(hidden, syntax=syntax, BitsStored=12, HighBit=11)
+    cleaned = PixelEngine(BrightFinder()).clean(ds)
+    assert stack(cleaned.dataset).max() < 4096
+
+
+def test_high_bits_that_hold_no_text_stay_as_they_are():
+    values = gradient(48, 64, "uint16")
+    values[0, 0, 0] |= 0xF000
+    ds = object_of(values, BitsStored=12, HighBit=11)
+    assert PixelEngine(FixedFinder()).clean(ds).dataset.PixelData == ds.PixelData
+
+
+def test_icons_are_removed():
+    ds = object_of(gradient(48, 64, "uint8"))
+    ds.IconImageSequence = Sequence([object_of(gradient(16, 16, "uint8"))])
+    cleaned = PixelEngine(FixedFinder()).clean(ds)
+    assert "IconImageSequence" not in cleaned.dataset
+    assert cleaned.removed["icon"] == 1
+
+
+def test_bytes_behind_the_last_frame_are_cut():
+    ds = object_of(gradient(48, 64, "uint8"))
+    ds.PixelData += b"MEIER^ANNA"
+    assert PixelEngine(FixedFinder()).clean(ds).dataset.PixelData == ds.PixelData[:-10]
+
+
+def test_what_lies_outside_ultrasound_regions_goes():
+    ds = object_of(gradient(48, 64, "uint8"))
+    region = Dataset()
+    region.RegionLocationMinX0, region.RegionLocationMinY0 = 10, 12
+    region.RegionLocationMaxX1, region.RegionLocationMaxY1 = 50, 40
+    ds.SequenceOfUltrasoundRegions = Sequence([region])
+    before, cleaned = stack(ds), PixelEngine(FixedFinder()).clean(ds)
+    after = stack(cleaned.dataset)
+    assert np.array_equal(after[0, 12:41, 10:51], before[0, 12:41, 10:51])
+    outside = np.ones((48, 64), bool)
+    outside[12:41, 10:51] = False
+    assert (after[0][outside] == 0).all()
+    assert {box.source for box in cleaned.boxes} == {"ultrasound-regions"}
+
+
+@pytest.mark.parametrize("corner", [(10, 12, 100, 40), (10, 12, 5, 40), (-1, 12, 50, 40)])
+def test_ultrasound_regions_that_do_not_fit_are_left_unused(corner):
+    ds = object_of(gradient(48, 64, "uint8"))
+    region = Dataset()
+    for name, value in zip(("MinX0", "MinY0", "MaxX1", "MaxY1"), corner, strict=True):
+        region.add_new(f"RegionLocation{name}", "SL", value)
+    ds.SequenceOfUltrasoundRegions = Sequence([region])
+    assert PixelEngine(FixedFinder()).clean(ds).verdict == "clean"
+
+
+def test_the_input_stays_as_it_was():
+    ds = with_overlay(object_of(gradient(48, 64, "uint8")))
+    ds.IconImageSequence = Sequence([object_of(gradient(16, 16, "uint8"))])
+    before = deepcopy(ds)
+    PixelEngine(FixedFinder(TEXT)).clean(ds)
+    assert ds == before
+    assert ds.file_meta == before.file_meta
+
+
+def test_the_thumbnail_shows_the_filled_middle_frame_and_holds_no_text():
+    frames = bright_on(
+        np.full((3, 300, 400), 100, np.uint8) + gradient(300, 400, "uint8", 3, 40), 1, (slice(0, 100), slice(0, 200))
+    )
+    png = PixelEngine(BrightFinder()).clean(object_of(frames)).thumbnail()
+    assert png is not None
+    image = Image.open(io.BytesIO(png))
+    assert max(image.size) == 256
+    assert np.asarray(image)[:60, :120].max() < 10
+    for chunk in (b"tEXt", b"iTXt", b"zTXt", b"eXIf"):
+        assert chunk not in png
+
+
+def test_small_frames_are_not_enlarged_in_the_thumbnail():
+    png = PixelEngine(FixedFinder()).clean(object_of(gradient(48, 64, "uint8"))).thumbnail(256)
+    assert Image.open(io.BytesIO(png)).size == (64, 48)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_thumbnail_polarity_follows_the_photometric_interpretation(photometric):
+    frames = gradient(48, 64, "uint16")
+    frames[0, :20, :20] = 0
+    png = PixelEngine(FixedFinder()).clean(object_of(frames, PhotometricInterpretation=photometric)).thumbnail()
+    corner = np.asarray(Image.open(io.BytesIO(png)))[:15, :15].mean()
+    assert (corner > 250) if photometric == "MONOCHROME1" else (corner < 5)
+
+
+def test_engine_and_outcome_can_be_pickled():
+    engine = pickle.loads(pickle.dumps(PixelEngine(FixedFinder(TEXT))))
+    cleaned = pickle.loads(pickle.dumps(engine.clean(object_of(gradient(48, 64, "uint8")))))
+    assert cleaned.verdict == "redacted"

@@ -1,0 +1,182 @@
+"""Filled frames: black inside the boxes, bit for bit the same outside, in the same transfer syntax where that is exact."""
+
+import numpy as np
+import pytest
+
+from gradient_assets.deid.pixels import FoundText, PixelEngine
+from gradient_assets.deid.pixels.decoding import _native_frame, decode_frames
+from gradient_assets.deid.reasons import Reason, Refused
+from tests.unit.pixels import objects
+from tests.unit.pixels.objects import FixedFinder, gradient, object_of, packaged, stack
+
+TEXT = FoundText(20, 12, 24, 10, 0.9, 5)
+INSIDE = (slice(8, 26), slice(16, 48))  # grown by 4 px
+
+
+def colour(dtype="uint8"):
+    grey = gradient(48, 64, dtype, frames=2)
+    return np.stack([grey, grey + 3, grey + 9], axis=-1).astype(dtype)
+
+
+LOSSLESS = [
+    ("implicit", gradient(48, 64, "uint8", 2), {"syntax": objects.IMPLICIT}, 0),
+    ("explicit 16", gradient(48, 64, "uint16", 2), {}, 0),
+    ("explicit 12 in 16", gradient(48, 64, "uint16", 2), {"BitsStored": 12, "HighBit": 11}, 0),
+    ("signed", gradient(48, 64, "int16", 2) - 100, {}, "smallest"),
+    ("32 bit", gradient(48, 64, "uint32", 2), {}, 0),
+    ("big endian", gradient(48, 64, "uint16", 2), {"syntax": objects.BIG_ENDIAN}, 0),
+    ("rgb", colour(), {}, (0, 0, 0)),
+    ("rgb planar", colour(), {"PlanarConfiguration": 1}, (0, 0, 0)),
+    ("rgb 16", colour("uint16"), {}, (0, 0, 0)),
+    ("ybr", colour(), {"PhotometricInterpretation": "YBR_FULL"}, (0, 128, 128)),
+    ("rle", gradient(48, 64, "uint8", 2), {"syntax": objects.RLE}, 0),
+    ("rle 16", gradient(48, 64, "uint16", 2), {"syntax": objects.RLE}, 0),
+    ("rle rgb", colour(), {"syntax": objects.RLE}, (0, 0, 0)),
+    ("deflated frames", gradient(48, 64, "uint16", 2), {"syntax": objects.DEFLATED_FRAMES}, 0),
+    ("jpeg lossless", gradient(48, 64, "uint8", 2), {"syntax": objects.JPEG_LOSSLESS}, 0),
+    (
+        "jpeg lossless 12",
+        gradient(48, 64, "uint16", 2),
+        {"syntax": objects.JPEG_LOSSLESS, "BitsStored": 12, "HighBit": 11},
+        0,
+    ),
+    ("jpeg-ls 16", gradient(48, 64, "uint16", 2), {"syntax": objects.JPEG_LS}, 0),
+    ("jpeg-ls signed", gradient(48, 64, "int16", 2) - 100, {"syntax": objects.JPEG_LS}, "smallest"),
+    ("jpeg-ls rgb", colour(), {"syntax": objects.JPEG_LS}, (0, 0, 0)),
+    ("jpeg 2000", gradient(48, 64, "uint16", 2), {"syntax": objects.J2K_LOSSLESS}, 0),
+    ("jpeg 2000 signed", gradient(48, 64, "int16", 2) - 100, {"syntax": objects.J2K_LOSSLESS}, "smallest"),
+    ("jpeg 2000 rgb", colour(), {"syntax": objects.J2K_LOSSLESS, "PhotometricInterpretation": "YBR_RCT"}, (0, 0, 0)),
+    ("jpeg xl", gradient(48, 64, "uint8", 2), {"syntax": objects.JPEG_XL_LOSSLESS}, 0),
+]
+
+
+@pytest.mark.parametrize(("frames", "attributes", "black"), [c[1:] for c in LOSSLESS], ids=[c[0] for c in LOSSLESS])
+def test_only_the_boxes_change_and_the_transfer_syntax_stays(frames, attributes, black):
+    ds = object_of(frames, **attributes)
+    before = stack(ds)
+    assert np.array_equal(before, frames)
+    cleaned = PixelEngine(FixedFinder(TEXT)).clean(ds)
+    after = stack(cleaned.dataset)
+    expected = frames.copy()
+    expected[(slice(None), *INSIDE)] = frames.min() if black == "smallest" else black
+    assert np.array_equal(after, expected)
+    assert cleaned.dataset.file_meta.TransferSyntaxUID == ds.file_meta.TransferSyntaxUID
+    assert cleaned.dataset.PhotometricInterpretation == ds.PhotometricInterpretation
+    assert cleaned.touched
+    assert cleaned.verdict == "redacted"
+
+
+def test_inverted_greyscale_is_filled_with_its_largest_value():
+    frames = gradient(48, 64, "uint16")
+    cleaned = PixelEngine(FixedFinder(TEXT)).clean(object_of(frames, PhotometricInterpretation="MONOCHROME1"))
+    assert (stack(cleaned.dataset)[0][INSIDE] == frames.max()).all()
+
+
+def test_palette_is_filled_with_the_index_of_its_darkest_entry():
+    frames = gradient(48, 64, "uint8")
+    ds = object_of(frames, PhotometricInterpretation="PALETTE COLOR")
+    table = np.arange(256, dtype="<u2") * 256
+    table[0], table[7] = 0xFFFF, 0
+    for name in ("Red", "Green", "Blue"):
+        setattr(ds, f"{name}PaletteColorLookupTableDescriptor", [256, 0, 16])
+        setattr(ds, f"{name}PaletteColorLookupTableData", table.tobytes())
+    cleaned = PixelEngine(FixedFinder(TEXT)).clean(ds)
+    assert (stack(cleaned.dataset)[0][INSIDE] == 7).all()
+
+
+def test_a_palette_that_can_not_be_applied_is_refused():
+    ds = object_of(gradient(48, 64, "uint8"), PhotometricInterpretation="PALETTE COLOR")
+    with pytest.raises(Refused) as refused:
+        PixelEngine(FixedFinder()).clean(ds)
+    assert refused.value.reason is Reason.PIXEL_GEOMETRY
+
+
+def test_one_bit_frames_that_do_not_end_at_byte_borders_keep_every_other_bit():
+    bits = (np.random.default_rng(3).random((3, 47, 61)) > 0.5).astype(np.uint8)
+    ds = object_of(np.zeros((3, 47, 61), np.uint8))
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 1, 1, 0
+    ds.PixelData = np.packbits(bits.reshape(-1), bitorder="little").tobytes() + b"\0"
+    cleaned = PixelEngine(FixedFinder(TEXT)).clean(ds)
+    expected = bits.copy()
+    expected[(slice(None), *INSIDE)] = 0
+    assert np.array_equal(stack(cleaned.dataset), expected)
+
+
+def test_subsampled_colour_is_filled_by_pairs_of_columns_and_keeps_the_rest():
+    ds = packaged("SC_ybr_full_422_uncompressed.dcm")
+    before = stack(ds)
+    cleaned = PixelEngine(FixedFinder(FoundText(21, 12, 25, 10, 0.9, 5))).clean(ds)
+    after = stack(cleaned.dataset)
+    assert len(cleaned.dataset.PixelData) == len(ds.PixelData)
+    assert (after[0, 8:26, 17:50] == (0, 128, 128)).all()
+    after[0, 8:26, 16:50] = before[0, 8:26, 16:50]
+    assert np.array_equal(after, before)
+
+
+@pytest.mark.parametrize("name", ["SC_rgb_small_odd_big_endian.dcm", "MR_small_bigendian.dcm", "liver_expb_1frame.dcm"])
+def test_big_endian_files_keep_everything_outside_the_box(name):
+    ds = packaged(name)
+    before = stack(ds)
+    cleaned = PixelEngine(FixedFinder(FoundText(0, 0, 1, 1, 0.9, 0))).clean(ds)
+    after = stack(cleaned.dataset)
+    after[:, :5, :5] = before[:, :5, :5]
+    assert np.array_equal(after, before)
+    assert cleaned.dataset.file_meta.TransferSyntaxUID == objects.BIG_ENDIAN
+
+
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("examples_ybr_color.dcm", "ISO_10918_1"),
+        ("SC_rgb_jpeg_lossy_gdcm.dcm", "ISO_10918_1"),
+        ("693_J2KI.dcm", "ISO_15444_1"),
+    ],
+)
+def test_a_touched_lossy_object_is_stored_uncompressed_and_stays_marked_lossy(name, method):
+    ds = packaged(name)
+    before = stack(ds)
+    cleaned = PixelEngine(FixedFinder(FoundText(40, 40, 20, 10, 0.9, 5))).clean(ds).dataset
+    assert cleaned.file_meta.TransferSyntaxUID == objects.EXPLICIT
+    assert cleaned.LossyImageCompression == "01"
+    assert method in cleaned.LossyImageCompressionMethod
+    after = stack(cleaned)
+    assert after.shape == before.shape
+    after[:, 36:54, 36:64] = before[:, 36:54, 36:64]
+    assert np.array_equal(after, before)
+
+
+def test_float_pixels_are_filled_with_zero_or_less():
+    ds = object_of(gradient(48, 64, "uint8"))
+    del ds.PixelData
+    values = gradient(48, 64, "float32") - 50
+    values[0, 0, 0], values[0, 0, 1] = np.nan, np.inf
+    ds.FloatPixelData = values.tobytes()
+    ds.BitsAllocated = 32
+    cleaned = PixelEngine(FixedFinder(TEXT)).clean(ds)
+    after = stack(cleaned.dataset)[0]
+    assert (after[INSIDE] == np.nanmin(values)).all()
+    assert np.array_equal(after[30:], values[0, 30:])
+
+
+def test_smallest_pixel_value_follows_the_fill():
+    ds = object_of(gradient(48, 64, "uint16") + 50)
+    ds.add_new("SmallestImagePixelValue", "US", 50)
+    assert PixelEngine(FixedFinder(TEXT)).clean(ds).dataset.SmallestImagePixelValue == 0
+
+
+def test_an_untouched_object_keeps_its_pixel_bytes():
+    for name in ("JPEG2000.dcm", "MR_small_RLE.dcm", "CT_small.dcm", "SC_rgb_dcmtk_+eb+cr.dcm", "JPGExtended.dcm"):
+        ds = packaged(name)
+        cleaned = PixelEngine(FixedFinder()).clean(ds)
+        assert cleaned.dataset.PixelData == ds.PixelData, name
+        assert not cleaned.touched
+
+
+def test_bits_between_frames_are_read_from_the_right_place():
+    bits = np.arange(3 * 5 * 3) % 2
+    ds = object_of(np.zeros((3, 5, 3), np.uint8))
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 1, 1, 0
+    ds.PixelData = np.packbits(bits.astype(np.uint8), bitorder="little").tobytes()
+    source = decode_frames(ds)
+    assert np.array_equal(np.stack(list(source)).reshape(-1), bits)
+    assert _native_frame(source.native, source.shape, False, 2).shape == (5, 3)
