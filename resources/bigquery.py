@@ -24,11 +24,12 @@ import pyarrow.parquet as pq
 from gradient_assets.tables import ALL_TABLES, TableSpec
 from resources import dialect
 from resources.bigquery_tables import BigQueryTables, quoted, table_schema
-from resources.errors import WarehouseError, ZoneRefused
+from resources.errors import WarehouseError, ZoneRefused, checked_name
 from resources.full_text import words_of
 from resources.object_store import Bucket
 from resources.parquet_files import conformed
-from resources.warehouse_contract import WORK_TOKEN, ZONES, Staging, checked_name, fresh_staging
+from resources.staging import Staging, fresh_staging
+from resources.warehouse_contract import WORK_TOKEN, ZONES
 
 PAGE_ROWS = 10_000
 MAX_ATTEMPTS = 5

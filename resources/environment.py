@@ -70,7 +70,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "GRADIENT_SECRET_PREFIX",
         "",
-        "Put before every secret's name in a cloud vault; by default `gradient/` on AWS, `gradient_-_` on Google (no slash there).",
+        "Put before a secret's name in a cloud vault; by default `gradient/` on AWS, `gradient_-_` on Google.",
     ),
     Setting(
         "GRADIENT_BUCKET_CREDENTIALS",

@@ -28,9 +28,10 @@ import pyarrow.parquet as pq
 from gradient_assets.tables import ALL_TABLES, TableSpec
 from resources import dialect, full_text, parquet_files
 from resources.duckdb_session import path_literals, run, session
-from resources.errors import WarehouseError, ZoneRefused
+from resources.errors import WarehouseError, ZoneRefused, checked_name
 from resources.object_store import Bucket, BucketAddress
-from resources.warehouse_contract import WORK_TOKEN, ZONES, Staging, Warehouse, checked_name, fresh_staging
+from resources.staging import Staging, fresh_staging
+from resources.warehouse_contract import WORK_TOKEN, ZONES, Warehouse
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import io
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pyarrow.parquet as pq
@@ -22,11 +23,12 @@ from gradient_assets.pipelines.steps import TRANSIENT, Step, WorkItem
 from gradient_assets.pipelines.worklist import Worklist
 from resources.beam import BeamEngine, PipelineFailed
 from resources.object_store import Bucket
+from resources.staging import Staging, fresh_staging
 from resources.warehouse import Warehouse
 
 PROGRESS_EVERY_S = 2.0
 
-STAGING = "_staging/"
+STAGING = "_staging"
 """Prefix of a bucket under which a stage's objects wait until they are committed."""
 
 
@@ -61,20 +63,21 @@ class ObjectCommit:
     prefix: str
     keys: Callable[[], set[str]]
 
-    def publish(self, staging: str) -> None:
+    def staging(self, name: str) -> Staging:
+        """Where a stage's objects wait."""
+        return fresh_staging(self.bucket.under(STAGING), name)
+
+    def publish(self, staged: Staging) -> None:
         """Move what is staged to where it belongs; the same again after a broken run."""
-        for stat in list(self.bucket.listing(f"{staging}/")):
-            self.bucket.move(stat.key, stat.key.removeprefix(f"{staging}/"))
+        prefix = staged.uri.removeprefix(self.bucket.uri).strip("/")
+        for stat in list(staged.bucket.listing()):
+            self.bucket.move(f"{prefix}/{stat.key}", stat.key)
 
     def remove_orphans(self) -> None:
         """Delete what no row names."""
         wanted = self.keys()
         found = (stat.key for stat in self.bucket.listing(self.prefix))
-        self.bucket.delete([key for key in found if key not in wanted and not key.startswith(STAGING)])
-
-    def remove_staging(self, staging: str) -> None:
-        """Delete what is still staged, after success and failure alike."""
-        self.bucket.delete([stat.key for stat in self.bucket.listing(f"{staging}/")])
+        self.bucket.delete([key for key in found if key not in wanted and not key.startswith(f"{STAGING}/")])
 
 
 @dataclass
@@ -96,33 +99,26 @@ class StageRun:
         started = time.monotonic()
         known = self._known(step)
         zone = step.output.zone
-        with (
-            self.warehouse.staging("identified", self._staging_name(step)) as private,
-            self.warehouse.staging(zone, self._staging_name(step)) as visible,
-        ):
+        name = f"{step.stage}-{self.partition}-{self.run_id}"
+        with ExitStack() as ending:
+            private = ending.enter_context(self.warehouse.staging("identified", name))
+            visible = ending.enter_context(self.warehouse.staging(zone, name))
             places: dict[str, StagingPlace] = {
                 zone: StagingPlace(visible.bucket, visible.uri),
                 "identified": StagingPlace(private.bucket, private.uri),
             }
-            staging = f"{STAGING}{self._staging_name(step)}"
             if objects is not None:
-                places["objects"] = StagingPlace(objects.bucket.under(staging), staging)
-            try:
-                expected, worklist = self._plan(work, known, places["identified"])
-                result = self._process(step, worklist, places)
-                self._check(step, expected - known, result, places)
-                if objects is not None:
-                    objects.publish(staging)
-                self._commit(step, result, gone=known - expected, todo=expected - known)
-                if objects is not None:
-                    objects.remove_orphans()
-            finally:
-                if objects is not None:
-                    objects.remove_staging(staging)
+                staged = ending.enter_context(objects.staging(name))
+                places["objects"] = StagingPlace(staged.bucket, staged.uri)
+            expected, worklist = self._plan(work, known, places["identified"])
+            result = self._process(step, worklist, places)
+            self._check(step, expected - known, result, places)
+            if objects is not None:
+                objects.publish(staged)
+            self._commit(step, result, gone=known - expected, todo=expected - known)
+            if objects is not None:
+                objects.remove_orphans()
         return self._counts(step, expected, known, result, time.monotonic() - started)
-
-    def _staging_name(self, step: Step) -> str:
-        return f"{step.stage}-{self.partition}-{self.run_id}"
 
     def _known(self, step: Step) -> set[str]:
         known = self.warehouse.tokens(step.output, self.partition)

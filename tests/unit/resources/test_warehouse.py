@@ -275,7 +275,7 @@ def test_staging_of_a_dead_run_is_swept_after_a_day_and_a_young_one_stays(wareho
         shard.write_bytes(b"")
         os.utime(shard, (time.time() - age_s, time.time() - age_s))
     with warehouse.staging("identified", "new"):
-        assert sorted(os.listdir(root)) == ["alive"]
+        assert sorted(os.listdir(root)) == ["alive", "new"]
 
 
 def test_what_a_killed_writer_left_half_done_is_written_over(warehouse, shard):
