@@ -75,6 +75,7 @@ ACCESSION_PATTERN = r"A[A-Z2-7]{15}"
 REPORT_PATTERN = r"X[A-Z2-7]{15}"
 NEW_UID_PATTERN = r"2\.25\.\d{1,39}"
 STANDARD_UID_PATTERN = r"1\.2\.840\.10008(\.\d+)+"
+INSTANCE_PATTERN = f"{NEW_UID_PATTERN}|{STANDARD_UID_PATTERN}"
 TOKEN_PATTERN = r"[0-9a-f]{32}"  # noqa: S105  the form of a work token, no password
 CODE_PATTERN = r"[A-Z0-9 _]{0,16}"
 LINK_METHODS = ("accession_number", "study_instance_uid", "patient_and_date")
@@ -223,7 +224,13 @@ QUARANTINE = TableSpec(
 )
 
 _INSTANCE_COLUMNS = (
-    _text("sop_instance_uid", "New SOP Instance UID.", _A_PSEUDONYM, NEW_UID_PATTERN, required=True),
+    _text(
+        "sop_instance_uid",
+        "New SOP Instance UID; one that the standard gives (palettes) stays.",
+        _A_PSEUDONYM,
+        INSTANCE_PATTERN,
+        required=True,
+    ),
     _text("series_instance_uid", "New Series Instance UID.", _A_PSEUDONYM, NEW_UID_PATTERN),
     _text("study_instance_uid", "New Study Instance UID.", _A_PSEUDONYM, NEW_UID_PATTERN),
     _text("patient_pseudonym", "The patient's pseudonym.", _A_PSEUDONYM, PATIENT_PATTERN, required=True),
@@ -340,7 +347,13 @@ PIXEL_TEXT = TableSpec(
     columns=(
         *_hospital("the partition; curators see which hospital"),
         _work_token(_A_PSEUDONYM),
-        _text("sop_instance_uid", "New SOP Instance UID.", _A_PSEUDONYM, NEW_UID_PATTERN, required=True),
+        _text(
+            "sop_instance_uid",
+            "New SOP Instance UID; one that the standard gives (palettes) stays.",
+            _A_PSEUDONYM,
+            INSTANCE_PATTERN,
+            required=True,
+        ),
         _whole("box", "0 for the instance itself, then the boxes from 1.", _A_COUNT, required=True),
         _text("verdict", "no_pixels, clean or redacted.", "a code of ours", r"no_pixels|clean|redacted", required=True),
         _whole("boxes", "Boxes blacked out in the instance.", _A_COUNT, required=True),

@@ -12,23 +12,12 @@ from dataclasses import dataclass, field
 
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.text import identifiers_of_columns
+from gradient_assets.hospitals import REPORT_ROLES
 from gradient_assets.tables import DICOM_METADATA, IDENTIFIED_REPORTS
 from resources.warehouse import Warehouse
 
-REPORT_COLUMNS = (
-    "report_id",
-    "accession_number",
-    "study_instance_uid",
-    "patient_id",
-    "patient_name",
-    "patient_birth_date",
-    "study_date",
-    "referring_physician_name",
-    "reading_physician_name",
-    "institution_name",
-    "patient_address",
-    "patient_phone",
-)
+REPORT_COLUMNS = tuple(role for role in REPORT_ROLES if role != "text")
+"""Columns of `identified_reports` that say who the report is about."""
 
 
 @dataclass

@@ -7,7 +7,8 @@ the header as stored, so that no object is read twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.reasons import Reason, Refused
 from gradient_assets.deid.text import TextEngine
-from gradient_assets.deid.verify import residual_in_dataset
+from gradient_assets.deid.verify import IdentifierIndex, residual_in_dataset
 from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
 from gradient_assets.tables import (
@@ -114,31 +115,38 @@ class CleanHeaders:
         text = TextEngine(dates=self.profile.dates, date_order=self.hospital.date_order)
         self._engine = headers.HeaderEngine(self.profile, self.pseudonymizer, text)
 
+    def meet(self, everyone: Iterable[KnownIdentifiers]) -> None:
+        """Get ready to find any patient of the hospital in any row."""
+        self._everyone = IdentifierIndex.build(everyone)
+
     def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
         """Clean the header, search it for what is left, and build the row that crosses."""
         known = KnownIdentifiers.from_dict(item["identifiers"])
         dataset = headers.from_json_header(item["row"]["header_json"])
+        for keyword, column in (("SOPClassUID", "sop_class_uid"), ("SOPInstanceUID", "sop_instance_uid")):
+            if not dataset.get(keyword):  # named in the file meta information only
+                setattr(dataset, keyword, item["row"][column])
         cleaned = self._engine.clean(dataset, known)
         if hits := residual_in_dataset(cleaned.dataset, known):
             raise Refused(Reason.RESIDUAL_IDENTIFIER, describe(hits))
-        yield Emitted(
-            boundary.cross(
-                DEIDENTIFIED_METADATA,
-                {
-                    "hospital_id": self.hospital.id,
-                    "hospital_number": self.hospital.number,
-                    "work_token": item["work_token"],
-                    **instance_columns(cleaned.dataset, item["row"]["transfer_syntax_uid"]),
-                    "patient_pseudonym": cleaned.person.pseudonym,
-                    "header_json": headers.to_json_header(cleaned.dataset),
-                    "elements_removed": cleaned.elements_removed,
-                    "elements_changed": cleaned.elements_changed,
-                    "profile": self.profile.name,
-                    "standard_edition": self.profile.edition,
-                    "engine_version": headers.ENGINE_VERSION,
-                },
-            )
+        row = boundary.cross(
+            DEIDENTIFIED_METADATA,
+            {
+                "hospital_id": self.hospital.id,
+                "hospital_number": self.hospital.number,
+                "work_token": item["work_token"],
+                **instance_columns(cleaned.dataset, item["row"]["transfer_syntax_uid"]),
+                "patient_pseudonym": cleaned.person.pseudonym,
+                "header_json": headers.to_json_header(cleaned.dataset),
+                "elements_removed": cleaned.elements_removed,
+                "elements_changed": cleaned.elements_changed,
+                "profile": self.profile.name,
+                "standard_edition": self.profile.edition,
+                "engine_version": headers.ENGINE_VERSION,
+            },
         )
+        refuse_leaks(self._everyone, row)
+        yield Emitted(row)
 
 
 def instance_columns(dataset: Dataset, transfer_syntax_uid: str | None) -> dict[str, boundary.Value]:
@@ -164,7 +172,7 @@ def instance_columns(dataset: Dataset, transfer_syntax_uid: str | None) -> dict[
         "photometric_interpretation",
     )
     return {
-        **{name: columns[name] for name in names},
+        **{name: code_of(name, columns[name]) if name in _CODES else columns[name] for name in names},
         "image_rows": columns["rows"],
         "image_columns": columns["columns"],
         "accession_pseudonym": columns["accession_number"],
@@ -184,11 +192,35 @@ def as_date(value: Any) -> date | None:
         return None
 
 
+_CODES = {
+    column.name: re.compile(column.pattern)
+    for column in DEIDENTIFIED_METADATA.columns
+    if column.name
+    in ("modality", "patient_sex", "patient_age", "body_part_examined", "image_type", "photometric_interpretation")
+}
+
+
+def code_of(column: str, value: str | int | None) -> str | None:
+    """A code string in capitals, as the standard writes it; None for what is none, so that one odd `Brain (left)` in a hot
+    column does not refuse the object.  PS3.5 6.2, VR CS."""
+    code = str(value).upper() if value is not None else ""
+    return code if code and _CODES[column].fullmatch(code) else None
+
+
 def date_under(profile: headers.Profile, day: date | None, shift_days: int) -> date | None:
     """A date as the profile allows: shifted, 1 January of its year, or as it was."""
     if day is None or profile.dates == "keep":
         return day
     return day + timedelta(days=shift_days) if profile.dates == "shift" else day.replace(month=1, day=1)
+
+
+def refuse_leaks(everyone: IdentifierIndex, row: boundary.Crossing) -> None:
+    """Raise `Refused(RESIDUAL_IDENTIFIER)` if the row names any patient of the hospital.
+
+    The asset check after the stage asks the same of what was written; here the one record is put aside, and the others go on.
+    """
+    if hits := everyone.search_record(row):
+        raise Refused(Reason.RESIDUAL_IDENTIFIER, f"of another patient of the hospital: {describe(hits)}")
 
 
 def describe(hits: list[Any]) -> str:

@@ -17,7 +17,7 @@ from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.instance import InstanceCleaner
 from gradient_assets.hospitals import Hospital
-from gradient_assets.pipelines.metadata import reading
+from gradient_assets.pipelines.metadata import code_of, reading
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
 from gradient_assets.tables import REFUSED_RELEASE, RELEASE_MANIFEST
 from resources.object_store import Bucket
@@ -79,7 +79,7 @@ class CleanInstances:
                 "series_instance_uid": header.new_series_uid,
                 "sop_instance_uid": header.new_sop_uid,
                 "sop_class_uid": columns["sop_class_uid"],
-                "modality": columns["modality"],
+                "modality": code_of("modality", columns["modality"]),
                 "transfer_syntax_uid": columns["transfer_syntax_uid"],
                 "frames": cleaned.pixels.frames,
                 "boxes": len(cleaned.pixels.boxes),

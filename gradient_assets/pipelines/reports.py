@@ -5,7 +5,7 @@ Belongs here: the two steps, and the rows they make.  How a file is read and a t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gradient_assets import boundary
@@ -14,9 +14,9 @@ from gradient_assets.deid.headers import Profile
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.reasons import Reason, Refused
-from gradient_assets.deid.verify import residual_in_text
+from gradient_assets.deid.verify import IdentifierIndex, residual_in_text
 from gradient_assets.hospitals import Hospital
-from gradient_assets.pipelines.metadata import as_date, date_under, describe, reading
+from gradient_assets.pipelines.metadata import as_date, date_under, describe, reading, refuse_leaks
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
 from gradient_assets.tables import (
     DEIDENTIFIED_REPORTS,
@@ -120,6 +120,10 @@ class CleanReports:
         """Load the rules and word lists."""
         self._engine = text.TextEngine(dates=self.profile.dates, date_order=self.hospital.date_order)
 
+    def meet(self, everyone: Iterable[KnownIdentifiers]) -> None:
+        """Get ready to find any patient of the hospital in any row."""
+        self._everyone = IdentifierIndex.build(everyone)
+
     def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
         """Clean the text, search it for what is left, and build the row that crosses."""
         row = item["row"]
@@ -132,23 +136,23 @@ class CleanReports:
             raise Refused(Reason.RESIDUAL_IDENTIFIER, describe(hits))
         accession, study = row["accession_number"], row["study_instance_uid"]
         candidate = row.get("candidate_study_instance_uid")
-        yield Emitted(
-            boundary.cross(
-                DEIDENTIFIED_REPORTS,
-                {
-                    "hospital_id": self.hospital.id,
-                    "hospital_number": self.hospital.number,
-                    "work_token": item["work_token"],
-                    "report_pseudonym": identity.identifier("report", row["report_id"]),
-                    "accession_pseudonym": identity.accession(accession) if accession else None,
-                    "study_instance_uid": identity.uid(study) if study else None,
-                    "patient_pseudonym": identity.patient(patient_id) if patient_id else None,
-                    "candidate_study_instance_uid": identity.uid(candidate) if candidate else None,
-                    "study_date": date_under(self.profile, as_date(row["study_date"]), person.shift_days),
-                    "report_text": cleaned.text,
-                    "identifiers_removed": cleaned.removed.total(),
-                    "profile": self.profile.name,
-                    "engine_version": text.ENGINE_VERSION,
-                },
-            )
+        crossing = boundary.cross(
+            DEIDENTIFIED_REPORTS,
+            {
+                "hospital_id": self.hospital.id,
+                "hospital_number": self.hospital.number,
+                "work_token": item["work_token"],
+                "report_pseudonym": identity.identifier("report", row["report_id"]),
+                "accession_pseudonym": identity.accession(accession) if accession else None,
+                "study_instance_uid": identity.uid(study) if study else None,
+                "patient_pseudonym": identity.patient(patient_id) if patient_id else None,
+                "candidate_study_instance_uid": identity.uid(candidate) if candidate else None,
+                "study_date": date_under(self.profile, as_date(row["study_date"]), person.shift_days),
+                "report_text": cleaned.text,
+                "identifiers_removed": cleaned.removed.total(),
+                "profile": self.profile.name,
+                "engine_version": text.ENGINE_VERSION,
+            },
         )
+        refuse_leaks(self._everyone, crossing)
+        yield Emitted(crossing)

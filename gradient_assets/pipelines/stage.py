@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 
 import pyarrow.parquet as pq
 
+from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines import beam_stage
 from gradient_assets.pipelines.shards import GroupResult, StagingPlace
 from gradient_assets.pipelines.steps import TRANSIENT, Step, WorkItem
-from gradient_assets.pipelines.worklist import Worklist
+from gradient_assets.pipelines.worklist import Worklist, write_everyone
 from resources.beam import BeamEngine, PipelineFailed
 from resources.object_store import Bucket
 from resources.staging import Staging, fresh_staging
@@ -91,8 +92,16 @@ class StageRun:
     hospitals: dict[str, Hospital]
     say: Callable[[str], None] = lambda message: None
 
-    def run(self, step: Step, work: Iterable[WorkItem], objects: ObjectCommit | None = None) -> StageCounts:
+    def run(
+        self,
+        step: Step,
+        work: Iterable[WorkItem],
+        objects: ObjectCommit | None = None,
+        everyone: Iterable[KnownIdentifiers] | None = None,
+    ) -> StageCounts:
         """Bring the partition of the step's tables to exactly what `work` asks for.
+
+        `everyone`: the identifiers of all patients, for a step that searches its rows for them.
 
         Raises `StageError` when an item has no outcome; errors of the stores and of Beam pass through.
         """
@@ -110,6 +119,8 @@ class StageRun:
             if objects is not None:
                 staged = ending.enter_context(objects.staging(name))
                 places["objects"] = StagingPlace(staged.bucket, staged.uri)
+            if everyone is not None:
+                write_everyone(places["identified"], everyone)
             expected, worklist = self._plan(work, known, places["identified"])
             result = self._process(step, worklist, places)
             self._check(step, expected - known, result, places)

@@ -8,12 +8,13 @@ A step is pickled to worker processes: it holds settings, never an open client o
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol, TypedDict, runtime_checkable
 
 from gradient_assets.boundary import Crossing
+from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.reasons import Reason, Refused
 from gradient_assets.hospitals import Hospital
 from gradient_assets.tables import TableSpec
@@ -75,6 +76,14 @@ class Step(Protocol):
 
     def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
         """What becomes of the item.  Raises `Refused` when all of it is refused."""
+
+
+@runtime_checkable
+class SearchesForEveryone(Protocol):
+    """A step that looks for every patient of the hospital in what it is about to write, not only for the record's own."""
+
+    def meet(self, everyone: Iterable[KnownIdentifiers]) -> None:
+        """Take in all identifiers known for the hospital; called once after `open`."""
 
 
 def refusal_row(

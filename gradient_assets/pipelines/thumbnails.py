@@ -44,7 +44,7 @@ class MakeThumbnails:
         dataset = headers.read_dataset(content)
         identity = self.pseudonymizer
         study, series, instance = (
-            identity.uid(str(dataset.get(keyword, "")))
+            headers.replaced_uid(str(dataset.get(keyword, "")), identity.uid)
             for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
         )
         cleaned = self._engine.clean(dataset)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from gradient_assets.deid.headers import Profile
+from gradient_assets.deid.headers import Profile, replaced_uid
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.reasons import Reason
@@ -57,7 +57,7 @@ class WorkSource:
         """Each row of `dicom_metadata`; of several with one SOP Instance UID the first by object key is taken."""
         taken: set[str] = set()
         columns = ("work_token", "object_key", "sop_instance_uid", "patient_id", "identifiers_json")
-        more = ("header_json", "transfer_syntax_uid")
+        more = ("header_json", "transfer_syntax_uid", "sop_class_uid")
         order = self.hospital.date_order
         for batch in self.warehouse.scan(DICOM_METADATA, self.hospital.id, columns=(*columns, *more)):
             for row in batch.to_pylist():
@@ -72,7 +72,7 @@ class WorkSource:
                     item["refuse"] = refuse
                 else:
                     item["identifiers"] = all_known.as_dict()
-                    item["row"] = {name: row[name] for name in more}
+                    item["row"] = {name: row[name] for name in (*more, "sop_instance_uid")}
                 yield item
 
     def reports(self, known: HospitalIdentifiers, profile: Profile, version: str) -> Iterator[WorkItem]:
@@ -130,7 +130,7 @@ class WorkSource:
         columns = ("sop_instance_uid", "object_key", "etag", "size", "patient_id", "identifiers_json")
         for batch in self.warehouse.scan(DICOM_METADATA, self.hospital.id, columns=columns):
             for row in batch.to_pylist():
-                new_uid = self.identity.uid(row["sop_instance_uid"])
+                new_uid = replaced_uid(row["sop_instance_uid"], self.identity.uid)
                 if new_uid in instances and new_uid not in taken:
                     taken.add(new_uid)
                     yield row

@@ -15,7 +15,17 @@ from multiprocessing.connection import Connection
 from gradient_assets.deid.reasons import Reason, Refused
 from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.shards import GroupResult, ShardWriter, StagingPlace
-from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, Step, WorkItem, foreseen, refusal_row
+from gradient_assets.pipelines.steps import (
+    Emitted,
+    EmittedObject,
+    RefusedRecord,
+    SearchesForEveryone,
+    Step,
+    WorkItem,
+    foreseen,
+    refusal_row,
+)
+from gradient_assets.pipelines.worklist import read_everyone
 
 MEMORY_LIMIT_BYTES = 6 * 1024**3
 """Address space of one worker: an object that wants more ends as `worker_died`, and takes nobody with it."""
@@ -34,6 +44,8 @@ class StepRunner:
         """Apply the step to each item.  With `died`, refuse the items with that reason instead (they killed a worker)."""
         if not self._opened and died is None:
             self._step.open()
+            if isinstance(self._step, SearchesForEveryone):
+                self._step.meet(read_everyone(self._places["identified"]))
             self._opened = True
         writer = ShardWriter(self._places)
         result = GroupResult()

@@ -1,4 +1,4 @@
-"""What is to be done, in chunks in the identified staging area; Beam passes their names, never the items.
+"""What is to be done, and for whom to look, in chunks in the identified staging area; Beam passes their names, never the items.
 
 Belongs here: writing and reading chunks.  Items hold object keys and identifiers: in a pipeline's graph, which Dataflow
 stores and shows, they would have left the identified zone.
@@ -7,9 +7,10 @@ stores and shows, they would have left the identified zone.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.pipelines.shards import StagingPlace
 from gradient_assets.pipelines.steps import WorkItem
 
@@ -41,6 +42,21 @@ class Worklist:
             self.place.bucket.put(name, lines.encode())
             self.chunks.append(name)
             self._open.clear()
+
+
+EVERYONE = "everyone.jsonl"
+
+
+def write_everyone(place: StagingPlace, everyone: Iterable[KnownIdentifiers]) -> None:
+    """Put all identifiers known for the hospital where the stage's workers find them."""
+    lines = (json.dumps(record.as_dict(), ensure_ascii=True) for record in everyone)
+    place.bucket.put(EVERYONE, "\n".join(lines).encode())
+
+
+def read_everyone(place: StagingPlace) -> Iterator[KnownIdentifiers]:
+    """What `write_everyone` put.  Raises `ObjectVanished` if it did not: a search for nobody would find nobody."""
+    for line in place.bucket.get(EVERYONE).decode().splitlines():
+        yield KnownIdentifiers.from_dict(json.loads(line))
 
 
 def read_chunk(place: StagingPlace, name: str) -> Iterator[WorkItem]:

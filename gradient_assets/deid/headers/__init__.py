@@ -15,6 +15,7 @@ from gradient_assets.deid.headers.policy import admit
 from gradient_assets.deid.headers.profile import Profile, ProfileError
 from gradient_assets.deid.headers.read import read_dataset
 from gradient_assets.deid.headers.uids import is_well_known as is_well_known_uid
+from gradient_assets.deid.headers.uids import replaced as replaced_uid
 from gradient_assets.deid.headers.write import write_dataset
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "identifiers_of",
     "is_well_known_uid",
     "read_dataset",
+    "replaced_uid",
     "to_json_header",
     "write_dataset",
 ]
