@@ -114,6 +114,7 @@ def arrival_sensor(hospital: Hospital) -> dg.SensorDefinition:
         name=f"arrival_{hospital.id.replace('-', '_')}",
         job_name=HOSPITAL_JOB,
         minimum_interval_seconds=EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Materializes '{hospital.id}' when new objects in its buckets have settled for {SETTLED_AFTER_S:.0f} s.",
     )
     def arrival(

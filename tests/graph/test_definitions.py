@@ -129,6 +129,7 @@ def test_sql_assets_show_column_lineage(nodes):
 
 def test_each_hospital_has_its_sensor(defs):
     assert {sensor.name for sensor in defs.sensors} == {"arrival_st_mary", "arrival_lakeside"}
+    assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in defs.sensors)
 
 
 def test_dagster_loads_the_workspace(tmp_path):
