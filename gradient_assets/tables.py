@@ -484,7 +484,9 @@ RELEASE_MANIFEST = TableSpec(
             NEW_UID_PATTERN,
             required=True,
         ),
-        _text("sop_instance_uid", "SOP Instance UID for this recipient.", _A_PSEUDONYM, NEW_UID_PATTERN, required=True),
+        _text(
+            "sop_instance_uid", "SOP Instance UID for this recipient.", _A_PSEUDONYM, INSTANCE_PATTERN, required=True
+        ),
         _text("sop_class_uid", "SOP Class UID.", "a code of the standard", STANDARD_UID_PATTERN, required=True),
         _text("modality", "Modality (0008,0060).", "a code of the standard", CODE_PATTERN),
         _text(

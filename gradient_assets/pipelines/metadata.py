@@ -192,6 +192,14 @@ def as_date(value: Any) -> date | None:
         return None
 
 
+def key_part(identity: Pseudonymizer, uid: str, instance_uid: str, level: str) -> str:
+    """The new UID as part of an object key.  Where the header names no study or series, or the instance has a UID that the
+    standard gave it, one is derived from the instance: keys tell objects apart, whatever the header lacks."""
+    return (
+        identity.uid(uid) if uid and not headers.is_well_known_uid(uid) else identity.uid(f"{level} of {instance_uid}")
+    )
+
+
 _CODES = {
     column.name: re.compile(column.pattern)
     for column in DEIDENTIFIED_METADATA.columns

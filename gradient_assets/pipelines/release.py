@@ -17,7 +17,7 @@ from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.instance import InstanceCleaner
 from gradient_assets.hospitals import Hospital
-from gradient_assets.pipelines.metadata import code_of, reading
+from gradient_assets.pipelines.metadata import code_of, key_part, reading
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
 from gradient_assets.tables import REFUSED_RELEASE, RELEASE_MANIFEST
 from resources.object_store import Bucket
@@ -60,9 +60,10 @@ class CleanInstances:
             content = self.buckets[hospital.id].get(item["object_key"])
         cleaned = self._cleaners[hospital.id].clean(content, KnownIdentifiers.from_dict(item["identifiers"]))
         header = cleaned.header
-        key = boundary.release_key(
-            header.person.pseudonym, header.new_study_uid, header.new_series_uid, header.new_sop_uid
-        )
+        old = {"study": header.old_study_uid, "series": header.old_series_uid, "sop": header.old_sop_uid}
+        identity = self.pseudonymizers[hospital.id]
+        study, series, instance = (key_part(identity, uid, header.old_sop_uid, level) for level, uid in old.items())
+        key = boundary.release_key(header.person.pseudonym, study, series, instance)
         columns = headers.columns_of(header.dataset)
         profile = self.profiles[hospital.id]
         row = boundary.cross(
@@ -75,8 +76,8 @@ class CleanInstances:
                 "sha256": hashlib.sha256(cleaned.content).hexdigest(),
                 "size": len(cleaned.content),
                 "patient_pseudonym": header.person.pseudonym,
-                "study_instance_uid": header.new_study_uid,
-                "series_instance_uid": header.new_series_uid,
+                "study_instance_uid": study,
+                "series_instance_uid": series,
                 "sop_instance_uid": header.new_sop_uid,
                 "sop_class_uid": columns["sop_class_uid"],
                 "modality": code_of("modality", columns["modality"]),

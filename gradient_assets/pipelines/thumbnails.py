@@ -13,7 +13,7 @@ from gradient_assets import boundary
 from gradient_assets.deid import headers, pixels
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.hospitals import Hospital
-from gradient_assets.pipelines.metadata import reading
+from gradient_assets.pipelines.metadata import key_part, reading
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
 from gradient_assets.tables import PIXEL_TEXT, REFUSED_THUMBNAILS
 from resources.object_store import Bucket
@@ -43,15 +43,15 @@ class MakeThumbnails:
             content = self.bucket.get(item["object_key"])
         dataset = headers.read_dataset(content)
         identity = self.pseudonymizer
-        study, series, instance = (
-            headers.replaced_uid(str(dataset.get(keyword, "")), identity.uid)
-            for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
-        )
+        columns = headers.columns_of(dataset)
+        old = {level: str(columns[f"{level}_instance_uid"] or "") for level in ("study", "series", "sop")}
+        instance = headers.replaced_uid(old["sop"], identity.uid)
         cleaned = self._engine.clean(dataset)
         thumbnail = cleaned.thumbnail()
         key = None
         if thumbnail is not None:
-            key = boundary.thumbnail_key(self.hospital.id, study, series, instance)
+            parts = (key_part(identity, uid, old["sop"], level) for level, uid in old.items())
+            key = boundary.thumbnail_key(self.hospital.id, *parts)
             yield EmittedObject(key, thumbnail)
         common: dict[str, boundary.Value] = {
             "hospital_id": self.hospital.id,

@@ -52,7 +52,13 @@ def test_each_refusal_has_a_fixed_code_with_an_explanation_and_none_is_a_surpris
     reasons = summarize(home.resources.warehouse, "shared-files").reasons
     assert reasons
     assert all(EXPLANATIONS[Reason(reason)].meaning for reason in reasons)
-    unforeseen = {Reason.INTERNAL_ERROR, Reason.HEADER_ENGINE_FAILED, Reason.PIXEL_ENGINE_FAILED, Reason.WORKER_DIED}
+    unforeseen = {
+        Reason.INTERNAL_ERROR,
+        Reason.BOUNDARY_REFUSED,
+        Reason.HEADER_ENGINE_FAILED,
+        Reason.PIXEL_ENGINE_FAILED,
+        Reason.WORKER_DIED,
+    }
     assert not {Reason(reason) for reason in reasons} & unforeseen
 
 
