@@ -65,6 +65,12 @@ def cohort_condition(condition: str) -> str:
     return str(where.this.sql(dialect="bigquery"))
 
 
+def condition_columns(condition: str) -> list[str]:
+    """The columns that a condition names, sorted."""
+    parsed = sqlglot.parse_one(cohort_condition(condition), read="bigquery")
+    return sorted({column.name for column in parsed.find_all(exp.Column)})
+
+
 def _parts(select: exp.Expression) -> list[str]:
     return [name.rstrip("_") for name, value in select.args.items() if value]
 

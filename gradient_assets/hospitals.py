@@ -40,7 +40,7 @@ DATE_ORDERS = get_args(DateOrder)
 PROFILES = ("safe_harbor", "longitudinal")
 
 _HOSPITAL_ID = re.compile(r"[a-z][a-z0-9-]{1,39}")
-_SECRET_NAME = re.compile(r"[A-Za-z0-9_./+=@-]{1,200}")
+_SECRET_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.+=@-]+(/(?!\.)[A-Za-z0-9_.+=@-]+)*")
 _MAX_NUMBER = 3999  # BigQuery allows 4,000 partitions of one table to be touched by one job
 
 
@@ -141,9 +141,21 @@ class _RegistryReader:
         for entry in entries.value:
             hospital = self._hospital(entry)
             for other in hospitals:
-                for field in ("id", "number", "dicoms_uri", "reports_uri"):
+                for field in ("id", "number"):
                     if getattr(other, field) == getattr(hospital, field):
                         self._refuse(entry, hospital.id, field, f"a value of its own; '{other.id}' has the same")
+                for field, mine in _buckets(hospital):
+                    for _, theirs in _buckets(other):
+                        if _overlap(mine, theirs):
+                            self._refuse(
+                                entry, hospital.id, field, f"a bucket of its own; it overlaps one of '{other.id}'"
+                            )
+            for field, mine in _buckets(hospital):
+                for zone in ("identified", "deidentified", "public", "dagster"):
+                    if _overlap(mine, (self._home / zone).resolve().as_uri()):
+                        self._refuse(
+                            entry, hospital.id, field, f"a bucket outside of the platform's own folder `{zone}`"
+                        )
             hospitals.append(hospital)
         return Registry(tuple(hospitals))
 
@@ -176,7 +188,11 @@ class _RegistryReader:
             ),
             timezone=text("timezone", _is_timezone, "a time zone of the IANA database, like Europe/Berlin"),
             profile=text("profile", self._is_profile, f"one of {', '.join(PROFILES)}, or the path of a profile file"),
-            secret_name=text("secret_name", _SECRET_NAME.fullmatch, "1–200 of letters, digits and _ . / + = @ -"),
+            secret_name=text(
+                "secret_name",
+                _SECRET_NAME.fullmatch,
+                "segments of letters, digits and _ . + = @ - between slashes, none of them beginning with a dot",
+            ),
         )
 
     def _fields(
@@ -186,7 +202,7 @@ class _RegistryReader:
             self._refuse(node, hospital, parent.rstrip("."), f"a mapping with {', '.join(needed)}")
         fields: dict[str, yaml.Node] = {}
         for key, value in node.value:
-            name = str(key.value)
+            name = str(key.value) if isinstance(key, yaml.ScalarNode) else "(no name)"
             if name not in needed and name not in optional:
                 self._refuse(key, hospital, parent + name, f"one of {', '.join((*needed, *optional))}")
             if name in fields:
@@ -257,3 +273,11 @@ def _is_timezone(value: str) -> bool:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         return False
     return True
+
+
+def _buckets(hospital: Hospital) -> tuple[tuple[str, str], tuple[str, str]]:
+    return ("buckets.dicoms", hospital.dicoms_uri), ("buckets.reports", hospital.reports_uri)
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")

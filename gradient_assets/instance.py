@@ -16,6 +16,11 @@ telemetry:
 nux:
   enabled: false  # no sign-up window over the pages
 
+# What a step prints goes nowhere: a foreign library may print what it reads, and these files are never purged.
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
+
 run_monitoring:
   enabled: true
   free_slots_after_run_end_seconds: 300  # a killed run would hold its pool slots for ever
@@ -51,7 +56,8 @@ def prepare_home(home: Path) -> Path:
 
     An operator's own `dagster.yaml` there is left alone.
     """
-    make_private(home / "identified")
+    for zone in ("landing", "identified", "deidentified"):
+        make_private(home / zone)
     folder = home / "dagster"
     make_private(folder)
     settings = folder / "dagster.yaml"

@@ -1,7 +1,7 @@
 """Releases as they are asked for: a name, a recipient, a cohort's condition.
 
-Belongs here: the request, its form, and where it is kept.  Who is in the cohort is `cohort`'s business, making the release
-that of `assets.public`.
+Belongs here: the request and its form.  Requests are kept in the identified zone, since a condition may hold a name that
+somebody typed.  Who is in the cohort is `cohort`'s business, making the release that of `assets.public`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from resources.object_store import Bucket, ObjectVanished
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,59}")
 PREPARED = "_prepared"
 """Prefix of the releases' bucket that no recipient may read: objects wait here for the check."""
-
-_REQUESTS = "_requests"
 
 
 class ReleaseError(Exception):
@@ -56,7 +54,7 @@ class Release:
 
 def save_release(bucket: Bucket, release: Release) -> None:
     """Keep a request.  The same once more is fine; another under the same name raises `ReleaseError`."""
-    key = f"{_REQUESTS}/{release.name}.json"
+    key = f"{release.name}.json"
     if bucket.exists(key) and load_release(bucket, release.name) != release:
         raise ReleaseError(f"Release '{release.name}' exists with another recipient or cohort. Choose another name.")
     bucket.put(key, json.dumps(asdict(release), sort_keys=True).encode())
@@ -65,7 +63,7 @@ def save_release(bucket: Bucket, release: Release) -> None:
 def load_release(bucket: Bucket, name: str) -> Release:
     """The request of that name.  Raises `ReleaseError` if there is none."""
     try:
-        return Release(**json.loads(bucket.get(f"{_REQUESTS}/{name}.json")))
+        return Release(**json.loads(bucket.get(f"{name}.json")))
     except ObjectVanished:
         message = f"Release '{name}' is unknown. `gradient release {name} --recipient R --where CONDITION` makes it."
     raise ReleaseError(message)

@@ -88,6 +88,7 @@ SETTINGS: tuple[Setting, ...] = (
         "GRADIENT_STAGING_URI", "", "gs:// prefix for shards on their way into BigQuery; one folder per zone is made."
     ),
     Setting("GRADIENT_THUMBNAILS_URI", "", "Bucket of the thumbnails; by default a folder in the home."),
+    Setting("GRADIENT_REQUESTS_URI", "", "Bucket of the requests for releases; by default a folder in the home."),
     Setting("GRADIENT_RELEASES_URI", "", "Bucket of the releases; by default a folder in the home."),
 )
 """Every variable this package reads, with its default and meaning."""
@@ -216,6 +217,11 @@ class Resources:
     def releases(self) -> Bucket:
         """The bucket of what was delivered, a prefix for each release."""
         return self._own_bucket("GRADIENT_RELEASES_URI", "public", "releases")
+
+    @cached_property
+    def release_requests(self) -> Bucket:
+        """What releases were asked for; identified, since a cohort's condition may hold a name."""
+        return self._own_bucket("GRADIENT_REQUESTS_URI", "identified", "release_requests")
 
     def hospital_bucket(self, hospital: RegisteredHospital, kind: str) -> Bucket:
         """The hospital's bucket of `dicoms` or `reports`, opened with that hospital's credentials."""

@@ -16,6 +16,7 @@ from gradient_assets.assets.context import HospitalWork, profile_of, result, sil
 from gradient_assets.cohort import cohort_condition
 from gradient_assets.deid.identity import Pseudonymizer, SecretKey
 from gradient_assets.deid.pixels import RapidTextFinder, ResidualTextFinder
+from gradient_assets.deid.verify import IdentifierIndex
 from gradient_assets.hospitals import Hospital, Registry
 from gradient_assets.pipelines.known import gather
 from gradient_assets.pipelines.release import CleanInstances
@@ -64,7 +65,7 @@ def release_dicoms(
     context: dg.AssetExecutionContext, registry: dg.ResourceParam[Registry], resources: dg.ResourceParam[Resources]
 ) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
     """Clean the cohort's originals once more, for this recipient alone."""
-    release = load_release(resources.releases, context.partition_key)
+    release = load_release(resources.release_requests, context.partition_key)
     recipient_key = resources.vault.key(release.secret_name)
     cohort = _cohort(resources, release)
     hospitals = {hospital.id: hospital for hospital in registry if hospital.id in cohort}
@@ -94,16 +95,17 @@ def release_dicoms(
 @dg.asset(deps=["release_dicoms", "release_manifest"], code_version="1")
 @silent
 def release_report(
-    context: dg.AssetExecutionContext, resources: dg.ResourceParam[Resources]
+    context: dg.AssetExecutionContext, registry: dg.ResourceParam[Registry], resources: dg.ResourceParam[Resources]
 ) -> dg.MaterializeResult[Any]:
     """Deliver what the check has passed: move the objects, then put manifest and report beside them."""
-    release = load_release(resources.releases, context.partition_key)
+    release = load_release(resources.release_requests, context.partition_key)
     rows = [row for batch in resources.warehouse.scan(RELEASE_MANIFEST, release.name) for row in batch.to_pylist()]
     delivered = resources.releases.under(release.delivered)
+    manifest, report = _as_csv(rows), render_report(release, rows).encode()
+    _refuse_leaks(registry, resources, manifest, report)
     _deliver(resources.releases, release, {row["object_key"] for row in rows})
-    delivered.put("manifest.csv", _as_csv(rows))
-    report = render_report(release, rows)
-    delivered.put("report.html", report.encode())
+    delivered.put("manifest.csv", manifest)
+    delivered.put("report.html", report)
     version = resources.warehouse.content_digest(RELEASE_MANIFEST, release.name)
     metadata = boundary.asset_metadata(
         {
@@ -159,6 +161,16 @@ def _deliver(bucket: Bucket, release: Release, keys: set[str]) -> None:
     for key in sorted(keys & waiting):
         bucket.move(f"{release.prepared}/{key}", f"{release.delivered}/dicom/{key}")
     bucket.delete([f"{release.delivered}/dicom/{key}" for key in sorted(there - keys)])
+
+
+def _refuse_leaks(registry: Registry, resources: Resources, *contents: bytes) -> None:
+    """What goes beside the objects is searched before anything is delivered; the check after that reads what was written."""
+    everyone = (one for hospital in registry for one in gather(resources.warehouse, hospital.id).everyone())
+    index = IdentifierIndex.build(everyone)
+    if hits := sum(len(index.search_bytes(content)) for content in contents):
+        raise ReleaseError(
+            f"{hits} known identifiers stand in the release's report or manifest. Nothing was delivered."
+        )
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> bytes:

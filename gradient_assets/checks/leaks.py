@@ -202,7 +202,7 @@ def _release_checks() -> Iterator[dg.AssetChecksDefinition]:
         return no_known_identifier
 
     def dicoms(search: Search, resources: Resources, name: str) -> None:
-        release = load_release(resources.releases, name)
+        release = load_release(resources.release_requests, name)
         search_dicoms(search, resources.releases, release.prepared)
         search_dicoms(search, resources.releases, release.delivered)
 
@@ -210,7 +210,7 @@ def _release_checks() -> Iterator[dg.AssetChecksDefinition]:
         search_table(search, resources.warehouse, RELEASE_MANIFEST, name)
 
     def report(search: Search, resources: Resources, name: str) -> None:
-        release = load_release(resources.releases, name)
+        release = load_release(resources.release_requests, name)
         delivered = resources.releases.under(release.delivered)
         for key in ("report.html", "manifest.csv"):
             search.add(search.index.search_bytes(delivered.get(key)), key)

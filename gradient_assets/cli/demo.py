@@ -45,7 +45,7 @@ def demo() -> None:
         build_samples(home)
         marker.touch()
     platform = Platform.open()
-    for name in [hospital.secret_name for hospital in platform.registry] + [DEMO_RELEASE.secret_name]:
+    for name in [hospital.secret_name for hospital in platform.registry]:
         if not platform.resources.vault.exists(name):
             platform.resources.vault.create(name)
     outcomes = materialize(platform, HOSPITAL_JOB, platform.registry.ids, steps=19)

@@ -19,6 +19,7 @@ from rich.table import Table
 from gradient_assets.cli.run import Platform
 from gradient_assets.deid.headers import is_well_known_uid
 from gradient_assets.deid.identity import Pseudonymizer
+from gradient_assets.hospitals import home_path
 from gradient_assets.tables import DICOM_METADATA, IDENTIFIED_REPORTS, PUBLIC_TABLE
 from resources import Settings, resources_for
 
@@ -31,6 +32,8 @@ _SHOWN = ("study_instance_uid", "modality", "study_date", "patient_sex", "patien
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, all columns.")
 def search(terms: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Search the public table's descriptions and reports for all TERMS, best first."""
+    if not os.environ.get("GRADIENT_WAREHOUSE") and not home_path().is_dir():
+        raise click.UsageError(f"{home_path()} is not there. Set GRADIENT_HOME, or make a sample with `gradient demo`.")
     # The public zone alone: whoever searches has neither the registry nor the right to open another zone.
     resources = resources_for(Settings.from_environment({**os.environ, "GRADIENT_ZONES": "public"}))
     rows = resources.warehouse.search(PUBLIC_TABLE, "search_text", " ".join(terms), limit).to_pylist()
@@ -60,6 +63,11 @@ def crosswalk(hospital: str, folder: Path) -> None:
     """
     platform = Platform.open()
     registered = platform.registry.get(hospital)
+    for zone in ("landing", "deidentified", "public", "dagster"):
+        if folder.resolve().is_relative_to((platform.home / zone).resolve()):
+            raise click.UsageError(
+                f"FOLDER lies in {zone}: a crosswalk is identified data. Choose a folder outside of it."
+            )
     identity = Pseudonymizer(platform.resources.vault.key(registered.secret_name), registered.id)
     patients: dict[str, str] = {}
     uids: dict[str, str] = {}
@@ -82,10 +90,13 @@ def crosswalk(hospital: str, folder: Path) -> None:
                 patients.setdefault(row["patient_id"], identity.patient(row["patient_id"]))
             if row["accession_number"]:
                 accessions[row["accession_number"]] = identity.accession(row["accession_number"])
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for name, mapping in (("patients", patients), ("uids", uids), ("accession_numbers", accessions)):
-        _write(folder / f"{name}.csv", mapping)
-        click.echo(f"{folder / name}.csv: {len(mapping)} rows")
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name, mapping in (("patients", patients), ("uids", uids), ("accession_numbers", accessions)):
+            _write(folder / f"{name}.csv", mapping)
+            click.echo(f"{folder / name}.csv: {len(mapping)} rows")
+    except OSError as error:
+        raise click.UsageError(f"{folder} can't be written ({type(error).__name__}).") from None
 
 
 def _uids(elements: dict[str, Any]) -> Iterator[str]:
@@ -98,8 +109,12 @@ def _uids(elements: dict[str, Any]) -> Iterator[str]:
 
 
 def _write(path: Path, mapping: dict[str, str]) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    """Write beside `path` and rename, so that an older file with laxer rights does not lend them to the new one."""
+    beside = path.with_name(f".{path.name}.part")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("id_old", "id_new"))
         writer.writerows(sorted(mapping.items()))
+    beside.replace(path)

@@ -12,9 +12,10 @@ import click
 from gradient_assets.assets.catalogue import RELEASES
 from gradient_assets.automation.jobs import RELEASE_JOB
 from gradient_assets.cli.run import Platform, materialize, report_failures
-from gradient_assets.cohort import cohort_condition
+from gradient_assets.cohort import CohortError, cohort_condition
 from gradient_assets.releases import Release, ReleaseError, save_release
 from gradient_assets.tables import PROD, RELEASE_MANIFEST
+from resources.errors import WarehouseError
 
 
 @click.command()
@@ -30,11 +31,8 @@ def release(name: str, recipient: str, condition: str, create_key: bool) -> None
     """Make and deliver release NAME. The same command again goes on where a broken run stopped."""
     platform = Platform.open()
     wanted = Release(name, recipient, condition)
-    vault = platform.resources.vault
-    if not vault.exists(wanted.secret_name):
-        if not create_key:
-            raise ReleaseError(f"Recipient '{recipient}' has no key. Add --create-key if this is their first release.")
-        vault.create(wanted.secret_name)
+    if not create_key and not platform.resources.vault.exists(wanted.secret_name):
+        raise ReleaseError(f"Recipient '{recipient}' has no key. Add --create-key if this is their first release.")
     delivered = make_release(platform, wanted)
     where = platform.resources.releases.under(wanted.delivered).uri
     click.echo(f"Release '{name}': {delivered} objects delivered to {where}, with manifest.csv and report.html.")
@@ -43,14 +41,25 @@ def release(name: str, recipient: str, condition: str, create_key: bool) -> None
 def make_release(platform: Platform, wanted: Release) -> int:
     """Ask for the release and materialize its partition; returns the number of delivered objects.
 
-    Raises `ReleaseError` when the cohort selects nothing; ends the process with code 3 when a stage or check fails.
+    The recipient's key is made if there is none.  Raises `ReleaseError` when the cohort selects nothing; ends the process
+    with code 3 when a stage or check fails.
     """
     resources = platform.resources
     condition = cohort_condition(wanted.condition)
     sql = f"SELECT COUNT(*) AS n FROM {PROD.full_name} WHERE {condition}"  # noqa: S608  rebuilt from a checked tree
-    if not resources.warehouse.query(sql).to_pylist()[0]["n"]:
+    try:
+        found = resources.warehouse.query(sql).to_pylist()[0]["n"]
+    except WarehouseError:
+        found = None
+    if found is None:
+        raise CohortError(
+            "The cohort's condition can't be run: compare texts with texts, numbers with numbers, dates with dates."
+        )
+    if not found:
         raise ReleaseError(f"The cohort of release '{wanted.name}' selects nothing. Nothing was made.")
-    save_release(resources.releases, wanted)
+    save_release(resources.release_requests, wanted)
+    if not resources.vault.exists(wanted.secret_name):
+        resources.vault.create(wanted.secret_name)
     outcomes = materialize(
         platform,
         RELEASE_JOB,

@@ -151,6 +151,8 @@ def materialize(
                 raise_on_error=False,
             )
             outcomes.append(Outcome(partition, _failures(result)))
+            if "DagsterExecutionInterruptedError" in outcomes[-1].failed.values():
+                raise KeyboardInterrupt  # Dagster turns Ctrl-C into a failed step and would go on with the next partition
     return outcomes
 
 

@@ -109,8 +109,11 @@ def show_summary(registry: Registry, resources: Resources, hospitals: Sequence[s
     reasons: Counter[str] = sum((summary.reasons for summary in summaries), Counter())
     if reasons:
         quarantined = Table(title="Quarantined, by reason", title_justify="left")
-        for heading in ("reason", "objects", "what it means", "what to do"):
-            quarantined.add_column(heading, justify="right" if heading == "objects" else "left")
+        for heading in ("reason", "count", "what it means", "what to do"):
+            # A code that is cut can't be looked up.
+            quarantined.add_column(
+                heading, justify="right" if heading == "count" else "left", no_wrap=heading == "reason"
+            )
         for reason, count in reasons.most_common():
             explanation = EXPLANATIONS[Reason(reason)]
             quarantined.add_row(reason, str(count), explanation.meaning, explanation.remedy)

@@ -1,7 +1,8 @@
 """The report of a release, for the recipient and the privacy officer: one printable page without anything from outside.
 
 Belongs here: counting the manifest's rows and laying them out.  Groups under 11 are not counted out (the rule of CMS for
-small cells), since a small count of a group can point at a person; totals are.
+small cells), since a small count of a group can point at a person; totals are.  Of the cohort's condition the columns are
+shown, not the values: whoever wrote it may have typed a name.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import html
 from collections import Counter
 from typing import Any
 
+from gradient_assets.cohort import condition_columns
 from gradient_assets.releases import Release
 
 SMALLEST_CELL = 11
@@ -32,7 +34,7 @@ def render_report(release: Release, rows: list[dict[str, Any]]) -> str:
     removed = sum(row["elements_removed"] for row in rows)
     body = [
         f"<h1>Release {_e(release.name)} for {_e(release.recipient)}</h1>",
-        f"<p>Cohort: <code>{_e(release.condition)}</code></p>",
+        f"<p>Cohort: a condition over <code>{_e(', '.join(condition_columns(release.condition)))}</code>.</p>",
         _table(
             "What it holds",
             [

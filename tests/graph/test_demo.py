@@ -2,15 +2,22 @@
 
 import io
 import json
+import re
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from pydicom import dcmread
 
 from gradient_assets.checks.reconciliation import balances
+from gradient_assets.deid.headers import read_dataset
+from gradient_assets.deid.identity import Pseudonymizer
+from gradient_assets.deid.pixels import decode_frames
 from gradient_assets.samples import read_planted
 from gradient_assets.samples.build import REFUSED_EXPORTS
 from gradient_assets.tables import (
+    DEIDENTIFIED_METADATA,
+    DEIDENTIFIED_REPORTS,
     DICOM_METADATA,
     FINAL_TABLE,
     PIXEL_TEXT,
@@ -85,6 +92,77 @@ def test_every_burned_in_text_is_covered_by_boxes(demo):
     found_and_missed = [uncovered(demo, hospital.id) for hospital in demo.registry]
     assert sum(planted for planted, _ in found_and_missed) >= 10
     assert [missed for _, missed in found_and_missed] == [0, 0, 0]
+
+
+def test_released_pixels_are_one_colour_where_text_was_burned_in(demo):
+    delivered = demo.resources.releases.under("demo-university/demo-release")
+    recipient = demo.resources.vault.key("recipient/demo-university")
+    key_of = {row["sop_instance_uid"]: row["object_key"] for row in rows(demo, RELEASE_MANIFEST, "demo-release")}
+    looked_at = 0
+    for hospital in demo.registry:
+        identity = Pseudonymizer(recipient, hospital.id)
+        uid_of = {f"dicoms/{r['object_key']}": r["sop_instance_uid"] for r in rows(demo, DICOM_METADATA, hospital.id)}
+        for one in read_planted(demo.path):
+            key = key_of.get(identity.uid(uid_of.get(one.object_key, "")))
+            if one.hospital != hospital.id or not one.where.startswith("burned_in") or key is None:
+                continue
+            fields = dict(part.split("=") for part in one.where.split()[1:])
+            left, top, width, height = map(int, fields["box"].split(","))
+            frame = list(decode_frames(read_dataset(delivered.get(f"dicom/{key}"))))[int(fields["frame"])]
+            inside = np.asarray(frame)[top : top + height, left : left + width].reshape(height * width, -1)
+            _, counts = np.unique(inside, axis=0, return_counts=True)
+            assert counts.max() > 0.97 * counts.sum(), (hospital.id, one.where)
+            looked_at += 1
+    assert looked_at >= 5
+
+
+def test_values_that_could_stand_anywhere_by_chance_do_not_stand_in_texts(demo):
+    texts = [row["report_text"] for row in rows(demo, DEIDENTIFIED_REPORTS)]
+    texts += [
+        row[name] or ""
+        for row in rows(demo, DEIDENTIFIED_METADATA)
+        for name in ("study_description", "series_description")
+    ]
+    ambiguous = {
+        one.value
+        for one in read_planted(demo.path)
+        if one.ambiguous
+        and one.kind in ("NAME", "PHYSICIAN", "RELATIVE", "ID", "BIRTH_DATE", "STUDY_DATE", "PHONE")
+        and (" " in one.value.strip() or any(character.isdigit() for character in one.value))
+    }
+    assert len(ambiguous) > 100
+    joined = "\n".join(texts)
+    assert [value for value in ambiguous if re.search(rf"(?<!\w){re.escape(value)}(?!\w)", joined, re.IGNORECASE)] == []
+
+
+def test_a_cohorts_condition_does_not_reach_the_recipient(demo):
+    name = next(one.value for one in read_planted(demo.path) if one.kind == "NAME" and not one.ambiguous)
+    condition = f"modality = 'CT' AND report_text NOT LIKE '%{name}%'"
+    demo.gradient("release", "named", "--recipient", "demo-university", "--where", condition)
+    assert found(demo.path, {name}) == {}
+
+
+def test_a_release_that_is_refused_leaves_nothing(demo):
+    for arguments, words in (
+        (("new", "--recipient", "nobody", "--where", "modality = 'CT'"), "no key"),
+        (("new", "--recipient", "nobody", "--create-key", "--where", "modality = 'none'"), "selects nothing"),
+        (("new", "--recipient", "nobody", "--create-key", "--where", "patient_name = 'x'"), "can't be asked for"),
+        (("demo-release", "--recipient", "nobody", "--create-key", "--where", "modality = 'CT'"), "another recipient"),
+    ):
+        assert words in demo.gradient("release", *arguments, expect=2).stderr
+    assert not demo.resources.vault.exists("recipient/nobody")
+
+
+def test_a_crosswalk_stays_out_of_the_other_zones_and_is_private(demo, tmp_path):
+    demo.gradient("crosswalk", "--hospital", "st-mary", str(demo.path / "public/releases/x"), expect=2)
+    (tmp_path / "patients.csv").touch(mode=0o644)
+    demo.gradient("crosswalk", "--hospital", "st-mary", str(tmp_path))
+    assert (tmp_path / "patients.csv").stat().st_mode & 0o777 == 0o600
+
+
+def test_identified_folders_are_closed_to_others(demo):
+    for zone in ("landing", "identified", "deidentified", "dagster"):
+        assert (demo.path / zone).stat().st_mode & 0o777 == 0o700, zone
 
 
 def test_each_link_method_links_something(demo):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gradient_assets.samples import build_samples, read_planted
-from gradient_assets.tables import DEIDENTIFIED_METADATA, DEIDENTIFIED_REPORTS, FINAL_TABLE, PROD, PUBLIC_TABLE
+from gradient_assets.tables import FINAL_TABLE, PROD, PUBLIC_TABLE
 from tests.graph.burned_in import uncovered
 from tests.graph.conftest import ROOT, Home
 from tests.graph.outputs import found
@@ -50,13 +50,15 @@ def test_without_the_text_engine_the_search_finds_leaks_and_prod_is_blocked(tmp_
         assert home.resources.warehouse.count(spec, HOSPITAL) == 0
 
 
-def test_without_the_header_engine_nothing_crosses(tmp_path):
-    home, _ = run_without(tmp_path, "header_engine_off")
-    warehouse = home.resources.warehouse
-    assert warehouse.count(DEIDENTIFIED_METADATA, HOSPITAL) == 0
-    assert warehouse.count(DEIDENTIFIED_REPORTS, HOSPITAL) > 0
-    assert warehouse.count(PUBLIC_TABLE, HOSPITAL) == 0
-    assert leaks(home) == {}
+def test_without_the_header_engine_the_search_finds_leaks_and_prod_is_blocked(tmp_path):
+    home, done = run_without(tmp_path, "header_engine_off")
+    assert done.returncode == 3
+    assert "check failed" in done.stderr
+    places = leaks(home)
+    assert any(name.startswith("deidentified/warehouse/deidentified_metadata") for name in places)
+    assert not any(name.startswith(("public/", "dagster/")) or "/prod/" in name for name in places)
+    for spec in (FINAL_TABLE, PROD, PUBLIC_TABLE):
+        assert home.resources.warehouse.count(spec, HOSPITAL) == 0
 
 
 def test_without_the_pixel_engine_burned_in_text_stays_and_is_counted(tmp_path):

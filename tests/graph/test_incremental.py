@@ -13,7 +13,7 @@ import pytest
 
 from gradient_assets.samples import build_samples, grow
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DICOM_METADATA, FINAL_TABLE, PIXEL_TEXT, PUBLIC_TABLE
-from tests.graph.conftest import Home
+from tests.graph.conftest import ROOT, Home
 
 pytestmark = pytest.mark.xdist_group("hospital")
 
@@ -68,26 +68,35 @@ def test_a_second_run_reads_nothing_and_changes_nothing(home):
         assert found["gradient/reused"] == found["gradient/objects_in"] > 0, stage
 
 
-def test_a_run_killed_half_way_and_started_again_gives_the_same_bytes(home):
+def killed(home: Home, after: Path, further_s: float) -> subprocess.Popen:
+    """A run that gets SIGKILL `further_s` seconds after the file is there; it was alive then."""
+    command = [sys.executable, "-m", "gradient_assets", "run", "-H", HOSPITAL]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    run = subprocess.Popen(command, env=home.environ, cwd=home.path, start_new_session=True, **quiet)
+    while not after.exists():
+        assert run.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.02)
+    time.sleep(further_s)
+    assert run.poll() is None, "the run ended before it could be killed"
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    return run
+
+
+@pytest.mark.parametrize(
+    ("after", "further_s"),
+    [("identified/warehouse/dicom_metadata", 0.0), ("deidentified/warehouse/deidentified_reports", 1.5)],
+    ids=["while headers are read", "while pixels are cleaned"],
+)
+def test_a_run_killed_half_way_and_started_again_gives_the_same_bytes(home, after, further_s):
     undisturbed = tables(home)
-    for after_s in (6.0, 9.0, 13.0):
-        for zone in ("identified", "deidentified", "public"):
-            for folder in ("warehouse", "thumbnails", "staging"):
-                shutil.rmtree(home.path / zone / folder, ignore_errors=True)
-        command = [sys.executable, "-m", "gradient_assets", "run", "-H", HOSPITAL]
-        run = subprocess.Popen(
-            command,
-            env=home.environ,
-            cwd=home.path,
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        time.sleep(after_s)
-        os.killpg(run.pid, signal.SIGKILL)
-        run.wait()
-        home.gradient("run", "-H", HOSPITAL)
-        assert tables(home) == undisturbed, after_s
+    for zone in ("identified", "deidentified", "public"):
+        for folder in ("warehouse", "thumbnails", "staging"):
+            shutil.rmtree(home.path / zone / folder, ignore_errors=True)
+    killed(home, home.path / after / f"{HOSPITAL}.parquet", further_s)
+    assert uids(home, PUBLIC_TABLE) == set()
+    home.gradient("run", "-H", HOSPITAL)
+    assert tables(home) == undisturbed
 
 
 def test_a_new_study_arrives_in_every_table_and_only_it_is_read(home):
@@ -138,3 +147,35 @@ def test_another_profile_processes_the_headers_again_but_reads_no_object(home):
         assert {(day.month, day.day) for day in dates} == {(1, 1)}
     finally:
         registry.write_text(text)
+
+
+def test_a_newer_engine_processes_its_own_stages_again_and_no_other(home):
+    newer = {**home.environ, "PYTHONPATH": f"{ROOT / 'tests/fakes/newer_text_engine'}:{ROOT}"}
+    command = [sys.executable, "-m", "gradient_assets", "run", "-H", HOSPITAL]
+    subprocess.run(command, env=newer, cwd=home.path, check=True, capture_output=True)
+    assert metadata_of(home, "deidentified_reports")["gradient/reused"] == 0
+    assert metadata_of(home, "deidentified_reports")["gradient/processed"] > 0
+    for stage in ("dicom_metadata", "thumbnails"):
+        assert metadata_of(home, stage)["gradient/processed"] == 0, stage
+
+
+def test_ctrl_c_stops_the_whole_command(home):
+    shutil.rmtree(home.path / "identified/warehouse", ignore_errors=True)
+    command = [sys.executable, "-m", "gradient_assets", "run"]
+    run = subprocess.Popen(
+        command,
+        env=home.environ,
+        cwd=home.path,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not list((home.path / "identified/warehouse").glob("dicom_metadata/*.parquet")):
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGINT)
+    printed, said = run.communicate(timeout=120)
+    assert run.returncode == 130
+    assert "Traceback" not in printed + said
+    assert "run the same command again" in said
+    assert len(list((home.path / "identified/warehouse").glob("dicom_metadata/*.parquet"))) == 1

@@ -49,7 +49,7 @@ BROKEN = [
     ("encoding: cp1252", "encoding: cp-none", 7, "encoding", "an encoding Python knows"),
     ('delimiter: ";"', 'delimiter: ";;"', 6, "delimiter", "a single character"),
     ("profile: longitudinal", "profile: lenient", 10, "profile", "safe_harbor, longitudinal"),
-    ("secret_name: hospital/st-mary", "secret_name: 'a b'", 11, "secret_name", "letters, digits"),
+    ("secret_name: hospital/st-mary", "secret_name: 'a b'", 11, "secret_name", "segments of letters, digits"),
     ("text: Report,", "", 5, "report_columns.text", "missing"),
     ("patient_id: MRN", "mrn: MRN", 5, "report_columns.mrn", "accession_number"),
     ("patient_id: MRN", "patient_id: Report", 5, "report_columns", "a column of its own"),
@@ -79,6 +79,22 @@ def test_two_hospitals_may_not_share_an_id_or_a_number(tmp_path, field):
     second = {**first, "id": "lakeside", "number": 2, "buckets": {"dicoms": "a", "reports": "b"}, field: first[field]}
     with pytest.raises(RegistryError, match="a value of its own; 'st-mary' has the same"):
         load(tmp_path, yaml.safe_dump({"hospitals": [first, second]}))
+
+
+@pytest.mark.parametrize(
+    "bucket", ["landing/st-mary/dicoms/inner", "landing/st-mary", "deidentified/thumbnails", "identified"]
+)
+def test_a_bucket_that_overlaps_another_or_a_zone_of_ours_is_refused(tmp_path, bucket):
+    first = yaml.safe_load(GOOD)["hospitals"][0]
+    second = {**first, "id": "lakeside", "number": 2, "buckets": {"dicoms": bucket, "reports": "b"}}
+    with pytest.raises(RegistryError, match=r"buckets\.dicoms"):
+        load(tmp_path, yaml.safe_dump({"hospitals": [first, second]}))
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/../b", "/a", "a//b", ".a", "a/.b"])
+def test_a_secret_name_that_climbs_out_is_refused(tmp_path, name):
+    with pytest.raises(RegistryError, match="secret_name"):
+        load(tmp_path, GOOD.replace("secret_name: hospital/st-mary", f"secret_name: {name}"))
 
 
 @pytest.mark.parametrize("text", ["", "hospitals: []", "- id: x", "hospitals: {a: 1}", "hospitals:\n  - a: [unclosed"])
