@@ -135,6 +135,8 @@ def materialize(
     os.environ["DAGSTER_HOME"] = str(prepare_home(platform.home))
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    # After Ctrl-C SQLite's connections are closed by another thread than opened them; the pool logs a traceback for each.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     outcomes = []
     with RunProgress(max(1, steps * len(partitions))) as progress, dg.DagsterInstance.get() as instance:
         before(instance)

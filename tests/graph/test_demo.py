@@ -109,9 +109,11 @@ def test_released_pixels_are_one_colour_where_text_was_burned_in(demo):
             fields = dict(part.split("=") for part in one.where.split()[1:])
             left, top, width, height = map(int, fields["box"].split(","))
             frame = list(decode_frames(read_dataset(delivered.get(f"dicom/{key}"))))[int(fields["frame"])]
-            inside = np.asarray(frame)[top : top + height, left : left + width].reshape(height * width, -1)
-            _, counts = np.unique(inside, axis=0, return_counts=True)
-            assert counts.max() > 0.97 * counts.sum(), (hospital.id, one.where)
+            inside = np.asarray(frame)[top : top + height, left : left + width].reshape(height, width, -1)
+            _, counts = np.unique(inside.reshape(height * width, -1), axis=0, return_counts=True)
+            changes_in_a_row = (inside[:, 1:] != inside[:, :-1]).any(axis=2).sum(axis=1).max()
+            # One colour, or a filled line on a plain plate: letters change the value dozens of times in a row of pixels.
+            assert counts.max() > 0.97 * counts.sum() or changes_in_a_row <= 4, (hospital.id, one.where)
             looked_at += 1
     assert looked_at >= 5
 
