@@ -14,9 +14,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol, cast, get_args
 
+from gradient_assets.deid.identity import SecretKey
 from resources.beam import BeamEngine, Runner
 from resources.object_store import Bucket, BucketAddress
-from resources.vault import AwsVault, FileVault, GoogleVault, Vault
+from resources.vault import AwsVault, FileVault, GoogleVault, KeyChanged, Vault
 from resources.warehouse import ZONES, EmbeddedWarehouse, Warehouse
 
 
@@ -89,6 +90,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("GRADIENT_THUMBNAILS_URI", "", "Bucket of the thumbnails; by default a folder in the home."),
     Setting("GRADIENT_REQUESTS_URI", "", "Bucket of the requests for releases; by default a folder in the home."),
+    Setting("GRADIENT_FINGERPRINTS_URI", "", "Bucket of the keys' fingerprints; by default a folder in the home."),
     Setting("GRADIENT_RELEASES_URI", "", "Bucket of the releases; by default a folder in the home."),
 )
 """Every variable this package reads, with its default and meaning."""
@@ -222,6 +224,28 @@ class Resources:
     def release_requests(self) -> Bucket:
         """What releases were asked for; identified, since a cohort's condition may hold a name."""
         return self._own_bucket("GRADIENT_REQUESTS_URI", "identified", "release_requests")
+
+    @cached_property
+    def _fingerprints(self) -> Bucket:
+        return self._own_bucket("GRADIENT_FINGERPRINTS_URI", "identified", "key_fingerprints")
+
+    def key(self, secret_name: str) -> SecretKey:
+        """The key of that name, if it is the one that was first used.
+
+        Another key would make other pseudonyms of the same patients without a word: half of a table would no longer belong
+        to the rest.  Raises `MissingKey` and `KeyChanged`.
+        """
+        key = self.vault.key(secret_name)
+        name = f"{secret_name}.txt"
+        if not self._fingerprints.exists(name):
+            self._fingerprints.put(name, key.fingerprint.encode())
+        first = self._fingerprints.get(name).decode()
+        if first != key.fingerprint:
+            raise KeyChanged(
+                f"Key '{secret_name}' has the fingerprint {key.fingerprint}; the tables were made with {first}. Restore that "
+                "key. To begin anew with another one, register another secret_name and materialize everything again."
+            )
+        return key
 
     def hospital_bucket(self, hospital: RegisteredHospital, kind: str) -> Bucket:
         """The hospital's bucket of `dicoms` or `reports`, opened with that hospital's credentials."""

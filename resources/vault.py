@@ -32,6 +32,10 @@ class KeyExists(VaultError):  # noqa: N818  as above
     """A secret of this name is there already; it is never overwritten."""
 
 
+class KeyChanged(VaultError):  # noqa: N818  as above
+    """A key is another than the one that made the tables.  The message holds fingerprints only."""
+
+
 class Vault(Protocol):
     """Secrets by name.  Picklable, so that Beam workers can open a bucket with it."""
 

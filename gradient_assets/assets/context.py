@@ -88,7 +88,7 @@ class HospitalWork:
     ) -> HospitalWork:
         """The work of any hospital."""
         hospital = registry.get(hospital_id)
-        identity = Pseudonymizer(resources.vault.key(hospital.secret_name), hospital.id)
+        identity = Pseudonymizer(resources.key(hospital.secret_name), hospital.id)
         return cls(hospital, resources, identity, profile_of(hospital), run_id, say)
 
     def version_of(self, spec: TableSpec) -> str:

@@ -66,7 +66,7 @@ def release_dicoms(
 ) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
     """Clean the cohort's originals once more, for this recipient alone."""
     release = load_release(resources.release_requests, context.partition_key)
-    recipient_key = resources.vault.key(release.secret_name)
+    recipient_key = resources.key(release.secret_name)
     cohort = _cohort(resources, release)
     hospitals = {hospital.id: hospital for hospital in registry if hospital.id in cohort}
     step = CleanInstances(

@@ -121,7 +121,7 @@ def arrival_sensor(hospital: Hospital) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         try:
-            identity = Pseudonymizer(resources.vault.key(hospital.secret_name), hospital.id)
+            identity = Pseudonymizer(resources.key(hospital.secret_name), hospital.id)
             buckets = {kind: resources.hospital_bucket(hospital, kind) for kind in ("dicoms", "reports")}
             cursor, listing = Watch(buckets, identity).tick(unseal(context.cursor, identity))
         except (StoreError, VaultError) as error:

@@ -68,7 +68,7 @@ def crosswalk(hospital: str, folder: Path) -> None:
             raise click.UsageError(
                 f"FOLDER lies in {zone}: a crosswalk is identified data. Choose a folder outside of it."
             )
-    identity = Pseudonymizer(platform.resources.vault.key(registered.secret_name), registered.id)
+    identity = Pseudonymizer(platform.resources.key(registered.secret_name), registered.id)
     patients: dict[str, str] = {}
     uids: dict[str, str] = {}
     accessions: dict[str, str] = {}

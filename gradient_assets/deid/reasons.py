@@ -146,11 +146,11 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         "The row has another number of fields than the header, or its quoting is broken.", "Mend the row in the export."
     ),
     Reason.MISSING_COLUMN: Explanation(
-        "A column that the registry names is not in the file.", "Mend `report_columns` in the registry or the export."
+        "A column that is asked for is not in the file.", "Mend `report_columns` in the registry or the export."
     ),
     Reason.UNDECODABLE_TEXT: Explanation(
-        "The bytes do not fit the encoding that the registry declares.",
-        "Mend `encoding` in the registry or the export.",
+        "The bytes do not fit the declared encoding.",
+        "Mend the declared encoding (`encoding` in the registry) or the export.",
     ),
     Reason.EMPTY_REPORT: Explanation("The report has no text or no id.", "Mend the row in the export."),
     Reason.REPORT_TOO_LARGE: Explanation(

@@ -4,7 +4,7 @@ import pytest
 
 from resources import SETTINGS, Settings, SettingsError, resources_for
 from resources.bigquery import BigQueryWarehouse
-from resources.vault import AwsVault, FileVault, GoogleVault
+from resources.vault import AwsVault, FileVault, GoogleVault, KeyChanged, MissingKey
 from resources.warehouse import EmbeddedWarehouse
 
 
@@ -126,3 +126,25 @@ def test_every_setting_is_explained_once():
     names = [setting.name for setting in SETTINGS]
     assert len(names) == len(set(names))
     assert all(setting.meaning.endswith(".") for setting in SETTINGS)
+
+
+def test_a_key_that_is_not_the_first_one_is_refused_and_the_first_one_is_taken_again(tmp_path):
+    opened = resources(tmp_path)
+    first = opened.vault.create("hospital/st-mary")
+    assert opened.key("hospital/st-mary") == first
+    path = tmp_path / "identified/secrets/hospital/st-mary.key"
+    kept = path.read_text()
+    path.unlink()
+    with pytest.raises(MissingKey):
+        opened.key("hospital/st-mary")
+    other = opened.vault.create("hospital/st-mary")
+    with pytest.raises(KeyChanged, match=first.fingerprint) as refused:
+        opened.key("hospital/st-mary")
+    assert other.secret.hex() not in str(refused.value)
+    path.write_text(kept)
+    assert opened.key("hospital/st-mary") == first
+
+
+def test_keys_are_not_given_to_a_process_without_the_identified_zone(tmp_path):
+    with pytest.raises(SettingsError):
+        resources(tmp_path, GRADIENT_ZONES="public").key("hospital/st-mary")
