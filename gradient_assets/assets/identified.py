@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from gradient_assets.assets.context import HospitalWork, result, silent, stage_metadata
-from gradient_assets.assets.landing import hospital_dicoms, hospital_reports, observe
+from gradient_assets.assets.landing import Look, hospital_dicoms, hospital_reports
 from gradient_assets.hospitals import Registry
 from gradient_assets.pipelines.metadata import ReadHeaders
 from gradient_assets.pipelines.reports import ReadReports
@@ -26,8 +26,9 @@ def dicom_metadata(
     """Read the headers of new and changed objects; drop the rows of objects that are gone."""
     work = HospitalWork.open(context, registry, resources)
     bucket = work.bucket("dicoms")
-    context.log_event(observe(bucket, work.identity).event("hospital_dicoms", work.hospital.id))
-    counts = work.stage.run(ReadHeaders(work.hospital, bucket), work.source.objects(bucket, ReadHeaders.version))
+    look = Look(bucket, work.identity)
+    counts = work.stage.run(ReadHeaders(work.hospital, bucket), work.source.objects(look.stats(), ReadHeaders.version))
+    context.log_event(look.event("hospital_dicoms", work.hospital.id))
     return result("dicom_metadata", stage_metadata(counts, DICOM_METADATA), work.version_of(DICOM_METADATA))
 
 
@@ -39,8 +40,9 @@ def identified_reports(
     """Read new and changed CSV files; drop the rows of files that are gone."""
     work = HospitalWork.open(context, registry, resources)
     bucket = work.bucket("reports")
-    context.log_event(observe(bucket, work.identity).event("hospital_reports", work.hospital.id))
-    counts = work.stage.run(ReadReports(work.hospital, bucket), work.source.files(bucket, ReadReports.version))
+    look = Look(bucket, work.identity)
+    counts = work.stage.run(ReadReports(work.hospital, bucket), work.source.files(look.stats(), ReadReports.version))
+    context.log_event(look.event("hospital_reports", work.hospital.id))
     return result("identified_reports", stage_metadata(counts, IDENTIFIED_REPORTS), work.version_of(IDENTIFIED_REPORTS))
 
 

@@ -16,9 +16,8 @@ from gradient_assets.assets.context import HospitalWork, profile_of, result, sil
 from gradient_assets.cohort import cohort_condition
 from gradient_assets.deid.identity import Pseudonymizer, SecretKey
 from gradient_assets.deid.pixels import RapidTextFinder, ResidualTextFinder
-from gradient_assets.deid.verify import IdentifierIndex
 from gradient_assets.hospitals import Hospital, Registry
-from gradient_assets.pipelines.known import gather
+from gradient_assets.pipelines.known import everyone_index, gather
 from gradient_assets.pipelines.release import CleanInstances
 from gradient_assets.pipelines.stage import ObjectCommit, StageRun
 from gradient_assets.pipelines.steps import WorkItem
@@ -165,8 +164,7 @@ def _deliver(bucket: Bucket, release: Release, keys: set[str]) -> None:
 
 def _refuse_leaks(registry: Registry, resources: Resources, *contents: bytes) -> None:
     """What goes beside the objects is searched before anything is delivered; the check after that reads what was written."""
-    everyone = (one for hospital in registry for one in gather(resources.warehouse, hospital.id).everyone())
-    index = IdentifierIndex.build(everyone)
+    index = everyone_index(resources.warehouse, registry.ids)
     if hits := sum(len(index.search_bytes(content)) for content in contents):
         raise ReleaseError(
             f"{hits} known identifiers stand in the release's report or manifest. Nothing was delivered."

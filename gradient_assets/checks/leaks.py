@@ -6,10 +6,9 @@ the engines; hits carry kinds and places, never values.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
 
 import dagster as dg
 
@@ -18,7 +17,7 @@ from gradient_assets.assets.catalogue import RELEASES
 from gradient_assets.assets.context import silent
 from gradient_assets.deid.verify import Hit, IdentifierIndex, suspicions_in_text
 from gradient_assets.hospitals import Registry
-from gradient_assets.pipelines.known import gather
+from gradient_assets.pipelines.known import everyone_index
 from gradient_assets.releases import load_release
 from gradient_assets.tables import (
     DEIDENTIFIED_METADATA,
@@ -105,7 +104,7 @@ class _Key:
 
 @lru_cache(maxsize=4)
 def _index(key: _Key) -> IdentifierIndex:
-    return IdentifierIndex.build(gather(key.warehouse, key.hospital_id).everyone())
+    return everyone_index(key.warehouse, [key.hospital_id])
 
 
 def search_table(search: Search, warehouse: Warehouse, spec: TableSpec, partition: str) -> Search:
@@ -137,84 +136,64 @@ def search_dicoms(search: Search, bucket: Bucket, prefix: str) -> Search:
 def leak_checks(hospitals: dg.PartitionsDefinition[str]) -> list[dg.AssetChecksDefinition]:
     """One blocking check per de-identified and public asset."""
     return [
-        *(_table_check(spec, hospitals) for spec in TABLES),
-        _thumbnails_check(hospitals),
-        *_release_checks(),
+        *(_check(spec.name, hospitals, _of_hospital, partial(_in_table, spec)) for spec in TABLES),
+        _check("thumbnails", hospitals, _of_hospital, _in_thumbnails),
+        _check("release_dicoms", RELEASES, _of_everyone, _in_release),
+        _check("release_manifest", RELEASES, _of_everyone, partial(_in_table, RELEASE_MANIFEST)),
+        _check("release_report", RELEASES, _of_everyone, _in_report),
     ]
 
 
-_DESCRIPTION = (
-    "Searches what was written for every identifier known for the hospital. A hit blocks everything after it."
-)
-
-
-def _table_check(spec: TableSpec, hospitals: dg.PartitionsDefinition[str]) -> dg.AssetChecksDefinition:
+def _check(
+    asset: str,
+    partitions: dg.PartitionsDefinition[str],
+    index_of: Callable[[Registry, Resources, str], IdentifierIndex],
+    search_in: Callable[[Search, Resources, str], object],
+) -> dg.AssetChecksDefinition:
     @dg.asset_check(
-        asset=spec.name, name="no_known_identifier", blocking=True, partitions_def=hospitals, description=_DESCRIPTION
-    )
-    @silent
-    def no_known_identifier(
-        context: dg.AssetCheckExecutionContext, resources: dg.ResourceParam[Resources]
-    ) -> dg.AssetCheckResult:
-        search = Search(hospital_index(resources.warehouse, context.partition_key))
-        return search_table(search, resources.warehouse, spec, context.partition_key).result()
-
-    return no_known_identifier
-
-
-def _thumbnails_check(hospitals: dg.PartitionsDefinition[str]) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset="thumbnails",
+        asset=asset,
         name="no_known_identifier",
         blocking=True,
-        partitions_def=hospitals,
-        description=_DESCRIPTION,
+        partitions_def=partitions,
+        description="Searches what was written for every identifier known for the hospital. A hit blocks everything after it.",
     )
     @silent
     def no_known_identifier(
-        context: dg.AssetCheckExecutionContext, resources: dg.ResourceParam[Resources]
+        context: dg.AssetCheckExecutionContext,
+        registry: dg.ResourceParam[Registry],
+        resources: dg.ResourceParam[Resources],
     ) -> dg.AssetCheckResult:
-        search = Search(hospital_index(resources.warehouse, context.partition_key))
-        return search_thumbnails(search, resources.thumbnails, context.partition_key).result()
+        search = Search(index_of(registry, resources, context.partition_key))
+        search_in(search, resources, context.partition_key)
+        return search.result()
 
     return no_known_identifier
 
 
-def _release_checks() -> Iterator[dg.AssetChecksDefinition]:
-    def everyone(registry: Registry, resources: Resources) -> IdentifierIndex:
-        records = (record for hospital in registry for record in gather(resources.warehouse, hospital.id).everyone())
-        return IdentifierIndex.build(records)
+def _of_hospital(registry: Registry, resources: Resources, hospital_id: str) -> IdentifierIndex:
+    return hospital_index(resources.warehouse, registry.get(hospital_id).id)
 
-    def check(asset: str, search_in: Callable[[Search, Resources, str], Any]) -> dg.AssetChecksDefinition:
-        @dg.asset_check(
-            asset=asset, name="no_known_identifier", blocking=True, partitions_def=RELEASES, description=_DESCRIPTION
-        )
-        @silent
-        def no_known_identifier(
-            context: dg.AssetCheckExecutionContext,
-            registry: dg.ResourceParam[Registry],
-            resources: dg.ResourceParam[Resources],
-        ) -> dg.AssetCheckResult:
-            search = Search(everyone(registry, resources))
-            search_in(search, resources, context.partition_key)
-            return search.result()
 
-        return no_known_identifier
+def _of_everyone(registry: Registry, resources: Resources, release: str) -> IdentifierIndex:
+    return everyone_index(resources.warehouse, registry.ids)
 
-    def dicoms(search: Search, resources: Resources, name: str) -> None:
-        release = load_release(resources.release_requests, name)
-        search_dicoms(search, resources.releases, release.prepared)
-        search_dicoms(search, resources.releases, release.delivered)
 
-    def manifest(search: Search, resources: Resources, name: str) -> None:
-        search_table(search, resources.warehouse, RELEASE_MANIFEST, name)
+def _in_table(spec: TableSpec, search: Search, resources: Resources, partition: str) -> None:
+    search_table(search, resources.warehouse, spec, partition)
 
-    def report(search: Search, resources: Resources, name: str) -> None:
-        release = load_release(resources.release_requests, name)
-        delivered = resources.releases.under(release.delivered)
-        for key in ("report.html", "manifest.csv"):
-            search.add(search.index.search_bytes(delivered.get(key)), key)
 
-    yield check("release_dicoms", dicoms)
-    yield check("release_manifest", manifest)
-    yield check("release_report", report)
+def _in_thumbnails(search: Search, resources: Resources, hospital_id: str) -> None:
+    search_thumbnails(search, resources.thumbnails, hospital_id)
+
+
+def _in_release(search: Search, resources: Resources, name: str) -> None:
+    release = load_release(resources.release_requests, name)
+    search_dicoms(search, resources.releases, release.prepared)
+    search_dicoms(search, resources.releases, release.delivered)
+
+
+def _in_report(search: Search, resources: Resources, name: str) -> None:
+    release = load_release(resources.release_requests, name)
+    delivered = resources.releases.under(release.delivered)
+    for key in ("report.html", "manifest.csv"):
+        search.add(search.index.search_bytes(delivered.get(key)), key)

@@ -2,7 +2,8 @@
 
 Reading order: `steps` (what one work item becomes: the shape every stage has), `metadata`, `reports`, `thumbnails`,
 `release` (the steps themselves), `shards` (what they write), `worker` and `pool` (processes that survive a crash),
-`worklist` (what is to be done), `beam_stage` (the Beam pipeline), `stage` (list, run, check, commit).
+`known` and `work` (who is known, what each stage should hold), `worklist` (how that reaches the workers), `beam_stage`
+(the Beam pipeline), `stage` (list, run, check, commit).
 
 Belongs here: reading objects, applying `deid` to them, writing shards.  Which partition, and why now, is `assets`'
 business; where a bucket lies, `resources`'.

@@ -7,11 +7,12 @@ row does not blind the engine to what another one says.  The result never leaves
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.text import identifiers_of_columns
+from gradient_assets.deid.verify import IdentifierIndex
 from gradient_assets.hospitals import REPORT_ROLES
 from gradient_assets.tables import DICOM_METADATA, IDENTIFIED_REPORTS
 from resources.warehouse import Warehouse
@@ -43,6 +44,13 @@ class HospitalIdentifiers:
 
 def _patient(patient_id: str | None) -> str:
     return (patient_id or "").strip().casefold()
+
+
+def everyone_index(warehouse: Warehouse, hospital_ids: Iterable[str]) -> IdentifierIndex:
+    """The search for every patient of these hospitals."""
+    return IdentifierIndex.build(
+        one for hospital_id in hospital_ids for one in gather(warehouse, hospital_id).everyone()
+    )
 
 
 def gather(warehouse: Warehouse, hospital_id: str) -> HospitalIdentifiers:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -23,7 +23,7 @@ from gradient_assets.pipelines.known import REPORT_COLUMNS, HospitalIdentifiers
 from gradient_assets.pipelines.metadata import as_date
 from gradient_assets.pipelines.steps import WorkItem
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DICOM_METADATA, IDENTIFIED_REPORTS
-from resources.object_store import Bucket
+from resources.object_store import ObjectStat
 from resources.warehouse import Warehouse
 
 DATE_WINDOW_DAYS = 3
@@ -38,20 +38,20 @@ class WorkSource:
     warehouse: Warehouse
     identity: Pseudonymizer
 
-    def objects(self, bucket: Bucket, version: str) -> Iterator[WorkItem]:
-        """Each object of a bucket that is no folder marker: new when its key, etag or size is."""
-        for stat in bucket.listing():
+    def objects(self, listing: Iterable[ObjectStat], version: str) -> Iterator[WorkItem]:
+        """Each listed object that is no folder marker: new when its key, etag or size is."""
+        for stat in listing:
             if stat.key.endswith("/") and not stat.size:
                 continue
             token = self.identity.token("object", version, stat.key, stat.etag, str(stat.size))
             yield self._item(token, stat.key, etag=stat.etag, size=stat.size)
 
-    def files(self, bucket: Bucket, version: str) -> Iterator[WorkItem]:
-        """Each CSV file of a bucket; another layout in the registry makes all of them new."""
+    def files(self, listing: Iterable[ObjectStat], version: str) -> Iterator[WorkItem]:
+        """Each listed CSV file; another layout in the registry makes all of them new."""
         hospital = self.hospital
         columns = ",".join(f"{role}={column}" for role, column in sorted(hospital.report_columns.items()))
         layout = f"{columns}\x1f{hospital.delimiter}\x1f{hospital.encoding}\x1f{hospital.date_order}"
-        return self.objects(bucket, f"{version}\x1f{layout}")
+        return self.objects(listing, f"{version}\x1f{layout}")
 
     def headers(self, known: HospitalIdentifiers, profile: Profile, version: str) -> Iterator[WorkItem]:
         """Each row of `dicom_metadata`; of several with one SOP Instance UID the first by object key is taken."""
