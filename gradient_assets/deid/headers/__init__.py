@@ -1,8 +1,9 @@
 """DICOM headers: read within bounds, judged by SOP Class, cleaned by PS3.15 Annex E, written anew.
 
 Reading order: `contract` (what goes in and out), `read`, `elements` and `charsets` (what a file says), `gather` (columns
-and identifiers), `policy` (what is admitted), `profile`, `rules` (Table E.1-1 with its options), `values`, `dates`, `uids`
-(how one value changes), `engine` (the walk), `methods`, `write`, `jsonheader`.
+and identifiers), `policy` (what is admitted), `profile`, `iod_types`, `rules` (Table E.1-1 with its options and Types),
+`retained`, `values`, `dates`, `uids`, `dummies` (how one value changes), `engine` (the walk), `methods`, `write`,
+`jsonheader`.
 Pixels are `deid.pixels`', free text is `deid.text`', keys and pseudonyms are `deid.identity`'s.
 """
 
@@ -14,6 +15,7 @@ from gradient_assets.deid.headers.methods import add_method_codes
 from gradient_assets.deid.headers.policy import admit
 from gradient_assets.deid.headers.profile import Profile, ProfileError
 from gradient_assets.deid.headers.read import read_dataset
+from gradient_assets.deid.headers.retained import without as without_retained
 from gradient_assets.deid.headers.uids import is_well_known as is_well_known_uid
 from gradient_assets.deid.headers.uids import replaced as replaced_uid
 from gradient_assets.deid.headers.write import write_dataset
@@ -34,5 +36,6 @@ __all__ = [
     "read_dataset",
     "replaced_uid",
     "to_json_header",
+    "without_retained",
     "write_dataset",
 ]

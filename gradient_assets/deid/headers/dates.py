@@ -1,8 +1,9 @@
 """Dates and times of one patient: moved by one number of days, or cut down to the year.
 
-Belongs here: how DA, DT and TM values are parsed, moved and written back, multi-valued, partial and ranges included.  The
-number of days comes from `identity`; which elements are dates is the rules' business; dates in free text are the text
-engine's.  PS3.5 6.2 (DA, DT, TM) and PS3.15 E.3.6, Retain Longitudinal Temporal Information with Modified Dates.
+Belongs here: how DA, DT and TM values, and texts that are a date and nothing else, are parsed, moved and written back,
+multi-valued, partial and ranges included.  The number of days comes from `identity`; which elements are dates is the
+rules' business; dates among other words are the text engine's.  PS3.5 6.2 (DA, DT, TM) and PS3.15 E.3.6, Retain
+Longitudinal Temporal Information with Modified Dates.
 """
 
 from __future__ import annotations
@@ -19,7 +20,16 @@ DUMMIES = {"DA": "19000101", "DT": "19000101000000", "TM": "000000"}
 """What stands in a Type 1 attribute whose own value can't be kept."""
 
 _DATE = re.compile(r"(\d{4})(?:([.-]?)(\d{2})(?:\2(\d{2}))?)?")
-_DATETIME = re.compile(r"(\d{4})(?:(\d{2})(?:(\d{2})(\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?)?)?)?([+-]\d{4})?")
+_ZONE = r"[+-](?:0\d|1[0-4])[0-5]\d"  # -1200 to +1400, PS3.5 6.2: what else follows a year is the end of a range
+_DATETIME = re.compile(
+    rf"(\d{{4}})(?:(\d{{2}})(?:(\d{{2}})(\d{{2}}(?:\d{{2}}(?:\d{{2}}(?:\.\d{{1,6}})?)?)?)?)?)?({_ZONE})?"
+)
+_ISO_DATETIME = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?))?([+-]\d{2}:?\d{2})?")
+_DATE_IN_TEXT = (
+    r"(?:19|20)\d{2}(?P<s%d>[-/.]?)\d{2}(?P=s%d)\d{2}"
+    r"(?:[T ]?\d{2}:?\d{2}(?::?\d{2}(?:\.\d{1,6})?)?(?: ?Z|[+-]\d{2}:?\d{2})?)?"
+)
+_TEXT = re.compile(rf"(?P<a>{_DATE_IN_TEXT % (1, 1)})(?:(?P<to> ?- ?| to |/)(?P<b>{_DATE_IN_TEXT % (2, 2)}))?")
 _TIME = re.compile(r"([01]\d|2[0-3])(?::?[0-5]\d(?::?(?:[0-5]\d|60)(?:\.\d{1,6})?)?)?")
 
 
@@ -53,7 +63,37 @@ def _each_bound(value: str, change: object) -> str:
         return "-".join(str(change(bound.strip())) if bound.strip() else "" for bound in bounds)
 
 
+def moved_text(text: str, mode: DateMode, days: int) -> str | None:
+    """A text that is a date, a date with a time, or a range of such, year first, moved in its own form; else None.
+
+    In mode `year` the years alone are left.  A month or day that no calendar has makes it no date: None.
+    """
+    found = _TEXT.fullmatch(text.strip())
+    if not found:
+        return None
+    try:
+        ends = [_moved_in_text(end, mode, days) for end in (found["a"], found["b"]) if end]
+    except NotADate:
+        return None
+    return (found["to"] or "").join(ends)
+
+
+def _moved_in_text(written: str, mode: DateMode, days: int) -> str:
+    separator = written[4] if not written[4].isdigit() else ""
+    length = 10 if separator else 8
+    digits, rest = written[:length].replace(separator, ""), written[length:]
+    clock = re.sub(r"[^\d]", "", re.split(r"[.Z+-]", rest)[0])
+    if clock and not _TIME.fullmatch(clock):
+        raise NotADate
+    if mode == "year":
+        return _year(digits[:4], digits[4:6], digits[6:])
+    day = _rewritten(digits[:4], digits[4:6], digits[6:], mode, days)
+    return separator.join((day[:4], day[4:6], day[6:])) + rest
+
+
 def _date(value: str, mode: DateMode, days: int) -> str:
+    if value == DUMMIES["DA"]:  # stands for no date, and stays so when a cleaned object is cleaned again
+        return value
     match = _DATE.fullmatch(value)
     if not match:
         raise NotADate
@@ -62,6 +102,10 @@ def _date(value: str, mode: DateMode, days: int) -> str:
 
 
 def _datetime(value: str, mode: DateMode, days: int) -> str:
+    if value == DUMMIES["DT"]:
+        return value
+    if iso := _ISO_DATETIME.fullmatch(value):  # seen in DT, although PS3.5 knows no separators
+        value = re.sub(r"[-:]", "", iso[1] + (iso[2] or "")) + (iso[3] or "").replace(":", "")
     match = _DATETIME.fullmatch(value)
     if not match:
         raise NotADate

@@ -111,7 +111,7 @@ def creators_of(dataset: Dataset) -> dict[int, str]:
     for tag in dataset.keys():  # noqa: SIM118  a Dataset iterates over decoded elements, its keys over tags
         number = int(tag) & 0xFFFF
         if int(tag) >> 16 & 1 and 0x10 <= number <= 0xFF:
-            stored = dataset.get_item(tag)
+            stored = dataset.get_item(tag, keep_deferred=True)
             value = getattr(stored, "value", None)
             if isinstance(value, bytes):
                 value = value.decode("iso8859")
@@ -122,7 +122,7 @@ def creators_of(dataset: Dataset) -> dict[int, str]:
 
 def codecs_at(dataset: Dataset, inherited: tuple[str, ...]) -> tuple[str, ...]:
     """The character sets that hold at this level."""
-    stored = dataset.get_item(BaseTag(0x00080005)) if 0x00080005 in dataset else None
+    stored = dataset.get_item(BaseTag(0x00080005), keep_deferred=True) if 0x00080005 in dataset else None
     if stored is None:
         return inherited
     value = stored.value
@@ -144,7 +144,7 @@ def field_at(dataset: Dataset, tag: int, creators: dict[int, str], safe_vr: str 
     `safe_vr` is the VR a table gives for a private element; it wins over the private dictionary.
     """
     creator = _creator(tag, creators)
-    stored = cast(DataElement | RawDataElement, dataset.get_item(BaseTag(tag)))
+    stored = cast(DataElement | RawDataElement, dataset.get_item(BaseTag(tag), keep_deferred=True))
     if isinstance(stored, DataElement):
         vr = _holding_vr(tag, stored.VR, creator, safe_vr)
         if vr == "SQ":

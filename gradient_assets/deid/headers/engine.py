@@ -18,8 +18,11 @@ from gradient_assets.deid.headers import methods
 from gradient_assets.deid.headers._quiet import quiet
 from gradient_assets.deid.headers.charsets import DEFAULT
 from gradient_assets.deid.headers.contract import CleanedHeader, TextCleaner
+from gradient_assets.deid.headers.dummies import dummy_sequence
 from gradient_assets.deid.headers.elements import (
     MAX_DEPTH,
+    TEXT_VRS,
+    WORD_BYTES,
     Field,
     Unparsable,
     codecs_at,
@@ -30,7 +33,9 @@ from gradient_assets.deid.headers.elements import (
 from gradient_assets.deid.headers.gather import columns_of, complete_identifiers
 from gradient_assets.deid.headers.policy import admit
 from gradient_assets.deid.headers.profile import Profile
+from gradient_assets.deid.headers.retained import is_retained, retained_values, without
 from gradient_assets.deid.headers.rules import OVERLAY_DATA, Action, Rules
+from gradient_assets.deid.headers.technical import is_technical, may_stay, names_known
 from gradient_assets.deid.headers.uids import replaced
 from gradient_assets.deid.headers.values import Values
 from gradient_assets.deid.headers.write import encoding_of, new_file_meta
@@ -38,7 +43,10 @@ from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.reasons import Reason, Refused
 
-ENGINE_VERSION = "1.0"
+ENGINE_VERSION = "2"
+_DATE_VRS = frozenset({"DA", "DT", "TM"})
+Outcome = tuple[DataElement | RawDataElement | None, str]
+"""What is written for an element, if anything, and what was done to it."""
 Level = dict[BaseTag, DataElement | RawDataElement]
 
 
@@ -69,13 +77,16 @@ class HeaderEngine:
 
     def _clean(self, ds: Dataset, identifiers: KnownIdentifiers) -> CleanedHeader:
         columns = columns_of(ds)
-        admit(ds, columns)
+        admit(ds, columns, self.profile)
         old_study = str(columns["study_instance_uid"] or "")
         person = self.pseudonymizer.person(str(columns["patient_id"] or ""), fallback=old_study)
-        values = Values(self.profile, self.rules, person, complete_identifiers(ds, identifiers), self.text)
         meta = new_file_meta(ds, columns, self._uid)
+        rules = self.rules.of_class(str(meta.MediaStorageSOPClassUID))
+        retained = retained_values(ds, self.profile, rules)
+        known = without(complete_identifiers(ds, identifiers), retained)
+        values = Values(self.profile, rules, person, known, self.text)
         values.implicit, values.little = encoding_of(meta.TransferSyntaxUID)
-        walk = _Walk(self.profile, self.rules, values)
+        walk = _Walk(self.profile, rules, values)
         level = walk.level(ds, DEFAULT, 0)
         cleaned = _top_level(level, ds, meta.TransferSyntaxUID, walk)
         for tag, uid in ((0x00080016, meta.MediaStorageSOPClassUID), (0x00080018, meta.MediaStorageSOPInstanceUID)):
@@ -96,9 +107,12 @@ class HeaderEngine:
             new_series_uid=self._uid(old_series),
             old_study_uid=old_study,
             new_study_uid=self._uid(old_study),
+            profile=self.profile,
+            engine_version=ENGINE_VERSION,
             actions=walk.actions,
             removed_by_kind=values.removed,
             method_codes=codes,
+            retained=retained,
         )
 
     def _uid(self, uid: str) -> str:
@@ -125,6 +139,7 @@ class _Walk:
         self.rules = rules
         self.values = values
         self.actions: Counter[tuple[str, str]] = Counter()
+        self._technical: dict[str, bool] = {}
 
     def level(self, ds: Dataset, inherited: tuple[str, ...], depth: int) -> Level:
         """Clean elements of one data set or sequence item."""
@@ -178,6 +193,8 @@ class _Walk:
             return None  # creators are written with the blocks that stay
         creator = creators.get(tag >> 16 << 8 | number >> 8)
         safe_vr = self.rules.safe_vr(tag, creator)
+        if safe_vr == "UN" and (stated := getattr(ds.get_item(tag), "VR", None)) in WORD_BYTES:
+            safe_vr = stated  # five rows of Table E.3.10-1 name no VR; a number that the file states can hold no text
         label = Field(tag, "UN", creator).label
         if safe_vr is None or safe_vr in ("OB", "OW", "UN"):  # even a safe blob may be a picture nobody looks at
             self.actions[label, Action.PRIVATE.value] += 1
@@ -191,6 +208,9 @@ class _Walk:
         written: DataElement | RawDataElement | None
         if field.vr == "SQ":
             written, done = self._sequence(field, depth)
+        elif field.vr in _DATE_VRS and self.profile.removes_dates:
+            written, done = None, Action.PRIVATE.value
+            self.values.removed["PRIVATE"] += 1
         else:
             written, done = self.values.private(field)
         if written is not None:
@@ -198,7 +218,7 @@ class _Walk:
         self.actions[label, done] += 1
         return written
 
-    def _done(self, field: Field, action: Action, depth: int) -> tuple[DataElement | RawDataElement | None, str]:
+    def _done(self, field: Field, action: Action, depth: int) -> Outcome:
         if action in (Action.REMOVE, Action.UNLISTED):
             if action is Action.UNLISTED:
                 self.values.removed["UNLISTED"] += 1
@@ -206,23 +226,63 @@ class _Walk:
         if field.items is not None:
             if action is Action.EMPTY:
                 return DataElement(BaseTag(field.tag), "SQ", Sequence([])), action.value
-            if field.tag == 0x00401101 and action is Action.DUMMY:
-                return self.values.dummy_code(field.tag), action.value
+            if action is Action.DUMMY and (dummy := dummy_sequence(field.tag)) is not None:
+                return dummy, action.value
             return self._sequence(field, depth)
         if field.tag & 0xFF00FFFF == OVERLAY_DATA or field.tag >> 16 == 0x7FE0:
             if depth:  # a picture in a sequence item, where the pixel engine does not look
                 self.values.removed["NESTED_PIXELS"] += 1
                 return None, Action.REMOVE.value
             return field.raw or field.element, action.value  # cleaned by the pixel engine
-        return self.values.changed(field, action)
+        if action is Action.CLEAN and is_technical(field.tag):
+            return self._technical_text(field)
+        if action is Action.KEEP and field.vr in TEXT_VRS and is_retained(field.tag, field.vr, self.rules):
+            return self._retained(field)
+        return self._changed(field, action)
+
+    def _technical_text(self, field: Field) -> Outcome:
+        texts = [] if field.vr not in TEXT_VRS or field.is_empty else field.texts(self.values.codecs)
+        if texts and all(map(self._may_stay, texts)):
+            return self.values.encoded(field.tag, field.vr, texts), "text_kept"
+        return self._changed(field, Action.CLEAN)
+
+    def _may_stay(self, text: str) -> bool:
+        """Whether a technical text stays as it is; asked once for each text of an instance."""
+        known = self._technical.get(text)
+        if known is None:
+            cleaned = self.values.text.clean(text, self.values.identifiers, self.values.person)
+            known = cleaned.text == text or may_stay(text, cleaned.removed, self.values.identifiers)
+            self._technical[text] = known
+        return known
+
+    def _changed(self, field: Field, action: Action) -> Outcome:
+        """The element under its action.  An option counts as exercised only if something of the element is left."""
+        option = self.rules.option_of.get(field.tag)
+        if option is None or option in self.values.exercised:
+            return self.values.changed(field, action)
+        written, done = self.values.changed(field, action)
+        if written is None:
+            self.values.exercised.discard(option)
+        return written, done
+
+    def _retained(self, field: Field) -> Outcome:
+        """A name of an institution or device that the profile keeps: as it is, unless the patient is named in it."""
+        texts = field.texts(self.values.codecs)
+        if field.is_empty or any(names_known(text, self.values.identifiers) for text in texts):
+            return self._changed(field, Action.CLEAN)
+        self.values.note(field.tag)
+        return self.values.encoded(field.tag, field.vr, texts), Action.KEEP.value
 
     def _sequence(self, field: Field, depth: int) -> tuple[DataElement, str]:
         codecs = self.values.codecs
         self.values.note(field.tag)
         items = []
+        outer = self.rules
+        self.rules = self.values.rules = outer.inside(field.tag)
         for item in field.items or []:
             cleaned = Dataset(self.level(item, codecs, depth + 1), parent_encoding="utf8")
             implicit, little = self.values.implicit, self.values.little
             cleaned.set_original_encoding(implicit, little, "utf8")
             items.append(cleaned)
+        self.rules = self.values.rules = outer
         return DataElement(BaseTag(field.tag), "SQ", Sequence(items)), "items"

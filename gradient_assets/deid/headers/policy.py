@@ -11,13 +11,15 @@ from functools import cache
 from pydicom.dataset import Dataset
 
 from gradient_assets.deid.headers.gather import Columns, columns_of, first_text
+from gradient_assets.deid.headers.profile import Profile
 from gradient_assets.deid.headers.rules import table
 from gradient_assets.deid.reasons import Reason, Refused
 
 
-def admit(ds: Dataset, columns: Columns | None = None) -> None:
+def admit(ds: Dataset, columns: Columns | None = None, profile: Profile | None = None) -> None:
     """Return if the object may be cleaned.  Raises `Refused` with MISSING_IDENTITY, DICOMDIR, ENCAPSULATED_DOCUMENT,
-    SOP_CLASS_NOT_ADMITTED or SCANNED_FORM.  `columns` are those of `columns_of(ds)`, if the caller has them already."""
+    SOP_CLASS_NOT_ADMITTED, TRUNCATED or SCANNED_FORM.  `columns` are those of `columns_of(ds)`, if the caller has them
+    already; `profile` may admit scanned forms, without one nothing does."""
     if 0x00041220 in ds:
         raise Refused(Reason.DICOMDIR)
     columns = columns_of(ds) if columns is None else columns
@@ -33,7 +35,10 @@ def admit(ds: Dataset, columns: Columns | None = None) -> None:
         raise Refused(Reason(policy.removeprefix("refuse:")))
     if 0x00420011 in ds:
         raise Refused(Reason.ENCAPSULATED_DOCUMENT, "an encapsulated document in an object of another class")
-    _refuse_scanned_forms(ds, str(columns["modality"] or ""))
+    if max(ds.keys(), default=0) < 0x00100000:
+        raise Refused(Reason.TRUNCATED, "the object ends before its patient")
+    if profile is None or profile.scanned_forms == "quarantine":
+        _refuse_scanned_forms(ds, str(columns["modality"] or ""))
 
 
 def _refuse_scanned_forms(ds: Dataset, modality: str) -> None:

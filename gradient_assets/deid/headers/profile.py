@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 import yaml
 
@@ -34,9 +34,22 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
     "retain_safe_private": ("113111", "Retain Safe Private Option"),
     "retain_institution_identity": ("113112", "Retain Institution Identity Option"),
 }
-_NOT_BUILT = frozenset({"clean_recognizable_visual_features"})
-_FIELDS = frozenset({"name", "edition", "options", "dates", "birth_date"})
+NOT_BUILT = frozenset({"clean_recognizable_visual_features"})
 BirthDate = Literal["empty", "shift", "year"]
+EncapsulatedDocuments = Literal["quarantine", "images"]
+ScannedForms = Literal["quarantine", "clean"]
+BurnedInText = Literal["remove", "keep_marks"]
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "dates": ("keep", "shift", "year", "remove"),
+    "birth_date": get_args(BirthDate),
+}
+_CHOICES_WITH_DEFAULT: Mapping[str, tuple[str, ...]] = {
+    # the first one is taken unless the file says otherwise
+    "encapsulated_documents": get_args(EncapsulatedDocuments),
+    "scanned_forms": get_args(ScannedForms),
+    "burned_in_text": get_args(BurnedInText),
+}
+_FIELDS = frozenset({"name", "edition", "options", *_CHOICES, *_CHOICES_WITH_DEFAULT})
 
 
 class ProfileError(ValueError):
@@ -45,7 +58,19 @@ class ProfileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One profile.  `digest` names its content: outputs record it, and a change of it re-processes."""
+    """One profile.  `digest` names its content: outputs record it, and a change of it re-processes.
+
+    `dates` says how a date is written where one stands.  With `removes_dates` (`dates: remove` in the file, which is the
+    basic profile without a longitudinal option) the header's dates get the basic profile's codes; what stands elsewhere,
+    in columns and texts, is cut to the year.
+
+    `clean_pixel_data` is a claim, no switch: pixels are always cleaned before they are shown or delivered.  The header
+    engine never states its code 113101; whoever cleaned the pixels of an instance adds it (`methods.add_method_codes`).
+
+    `encapsulated_documents`: PDFs are quarantined, or drawn and cleaned as pictures.  `scanned_forms`: so are scanned
+    papers, which are mostly handwriting, or cleaned like other pictures.  `burned_in_text`: all of it goes, or marks and
+    measures stay (`pixels.keep`).
+    """
 
     name: str
     edition: str
@@ -53,6 +78,15 @@ class Profile:
     dates: DateMode
     birth_date: BirthDate
     digest: str
+    removes_dates: bool = False
+    encapsulated_documents: EncapsulatedDocuments = "quarantine"
+    scanned_forms: ScannedForms = "quarantine"
+    burned_in_text: BurnedInText = "remove"
+
+    @classmethod
+    def of(cls, name_or_path: str) -> Profile:
+        """The named profile, or that of a file.  Raises `ProfileError`."""
+        return cls.named(name_or_path) if name_or_path in NAMED else cls.load(name_or_path)
 
     @classmethod
     def named(cls, name: str) -> Profile:
@@ -83,8 +117,10 @@ class Profile:
         if unknown := set(found) - _FIELDS:
             raise ProfileError(f"{where}: unknown field {sorted(map(str, unknown))[0]!r}; expected {sorted(_FIELDS)}")
         options = _options(found.get("options", []), where)
-        dates = cast(DateMode, _choice(found, "dates", ("keep", "shift", "year"), where))
-        birth_date = cast(BirthDate, _choice(found, "birth_date", ("empty", "shift", "year"), where))
+        chosen = {field: _choice(found, field, allowed, where) for field, allowed in _CHOICES.items()}
+        for field, allowed in _CHOICES_WITH_DEFAULT.items():
+            chosen[field] = _choice({field: allowed[0], **found}, field, allowed, where)
+        dates = chosen.pop("dates")
         if found.get("edition") != EDITION:
             raise ProfileError(f"{where}: `edition` is not {EDITION}, the only one whose table is here")
         name = str(found.get("name") or "")
@@ -94,9 +130,21 @@ class Profile:
             options |= {"retain_longitudinal_full"}
         elif dates == "shift":
             options |= {"retain_longitudinal_modified"}
-        canonical = "\n".join([name, EDITION, *sorted(options), dates, birth_date])
+        canonical = "\n".join(
+            [name, EDITION, *sorted(options), dates, *(f"{k}={v}" for k, v in sorted(chosen.items()))]
+        )
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:16]
-        return cls(name, EDITION, frozenset(options), dates, birth_date, digest)
+        removes = dates == "remove"
+        mode = cast(DateMode, "year" if removes else dates)
+        return cls(
+            name=name,
+            edition=EDITION,
+            options=frozenset(options),
+            dates=mode,
+            digest=digest,
+            removes_dates=removes,
+            **chosen,  # type: ignore[arg-type]  # each was compared with its choices
+        )
 
 
 def _options(found: object, where: str) -> set[str]:
@@ -105,7 +153,7 @@ def _options(found: object, where: str) -> set[str]:
     for option in found:
         if option not in OPTIONS:
             raise ProfileError(f"{where}: unknown option {option!r}; expected some of {', '.join(OPTIONS)}")
-        if option in _NOT_BUILT:
+        if option in NOT_BUILT:
             raise ProfileError(f"{where}: option {option!r} is not built; nothing would do it")
         if option.startswith("retain_longitudinal"):
             raise ProfileError(f"{where}: say `dates: keep` or `dates: shift` instead of the option {option!r}")

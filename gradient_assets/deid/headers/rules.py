@@ -1,20 +1,22 @@
-"""What a profile does to a tag: Table E.1-1 with its options, the private table, and what neither of them lists.
+"""What a profile does to a tag at its place: Table E.1-1 with its options, the private table, and what neither lists.
 
-Belongs here: from table rows and options to one `Action` for each tag and VR.  The tables are files in `tables/`, each
-with its edition and source.  Carrying an action out is `engine`'s business.  PS3.15 E.1, E.3.
+Belongs here: from table rows, options and Types to one `Action` for each tag and VR.  The tables are files in `tables/`,
+each with its edition and source; which Type an attribute has is `iod_types`' business, carrying an action out that of
+`engine`.  PS3.15 E.1, E.3.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
-from importlib import resources
-from typing import Any
 
+from gradient_assets.deid.headers._tables import table
 from gradient_assets.deid.headers.elements import ARRAY_VRS, WORD_BYTES, dictionary_vrs
+from gradient_assets.deid.headers.iod_types import Place, Type, top_level
 from gradient_assets.deid.headers.profile import Profile
+
+__all__ = ["OVERLAY_DATA", "Action", "Rules", "table"]
 
 
 class Action(StrEnum):
@@ -35,7 +37,7 @@ class Action(StrEnum):
     PRIVATE = "private"  # a private element that is not known to be safe
 
 
-_LETTERS = {"X": Action.REMOVE, "Z": Action.EMPTY, "D": Action.DUMMY, "U": Action.UID, "U*": Action.UID}
+_LETTERS = {"X": Action.REMOVE, "Z": Action.EMPTY, "D": Action.DUMMY, "U": Action.UID}
 _PSEUDONYMS = {
     0x00100010: Action.PATIENT_NAME,
     0x00100020: Action.PATIENT_ID,
@@ -54,6 +56,7 @@ _KNOWN_BLOBS = frozenset(
 )
 """OB elements that are images, waveforms, colour or lookup tables."""
 OVERLAY_DATA = 0x60003000
+_TIMEZONE = 0x00080201
 _RETAINING = (
     "retain_uids",
     "retain_device_identity",
@@ -61,89 +64,179 @@ _RETAINING = (
     "retain_patient_characteristics",
     "retain_longitudinal_full",
 )
-_CLEANING = ("retain_longitudinal_modified", "clean_descriptors", "clean_structured_content", "clean_graphics")
-
-
-@cache
-def table(name: str) -> dict[str, Any]:
-    """One of the files in `tables/`."""
-    text = resources.files(__package__).joinpath("tables", f"{name}.json").read_text("utf-8")
-    found: dict[str, Any] = json.loads(text)
-    return found
+_CLEANING = ("clean_descriptors", "clean_structured_content", "clean_graphics")
+_MOST_REMEMBERED = 50_000
+"""Pairs of tag and VR for which an answer is kept; a file can make up four billion tags."""
 
 
 class Rules:
-    """One profile, resolved.  `action` is asked for every standard element, `safe_vr` for every private one."""
+    """One profile's answers at one place of one kind of object.
+
+    A new one stands at a place that nothing is known of, where compound codes mean the most demanding of their letters;
+    `of_class` leads to the top level of a SOP Class, `inside` into a sequence.  Answers are remembered.
+    """
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._compound = {int(tag, 16): code for tag, code, _ in table("compound_codes")["rows"]}
-        self._listed: dict[int, Action] = {}
-        self._failing: dict[int, Action] = {}
-        self._masked: dict[str, Action] = {}
+        self._book = _Book(profile)
+        self.option_of: Mapping[int, str] = self._book.option_of
+        self._place: Place | None = None
+        self._above: Mapping[int, Rules] = {}
+        self._unknown = self
+        self._classes: dict[str, Rules] = {}
+        self._inside: dict[int, Rules] = {}
+        self._found: dict[tuple[int, str], Action] = {}
+
+    def _at(self, place: Place, above: Mapping[int, Rules]) -> Rules:
+        one = object.__new__(Rules)
+        one.__dict__.update(self.__dict__)
+        one._place, one._above = place, above
+        one._inside, one._found = {}, {}
+        return one
+
+    def of_class(self, sop_class_uid: str) -> Rules:
+        """The rules at the top level of objects of this SOP Class."""
+        found = self._classes.get(sop_class_uid)
+        if found is None:
+            place = top_level(sop_class_uid)
+            if place is None:
+                return self._unknown
+            found = self._classes[sop_class_uid] = self._unknown._at(place, {})
+        return found
+
+    def inside(self, tag: int) -> Rules:
+        """The rules for the items of a sequence at this place.
+
+        A sequence inside a sequence of its own tag (the content tree of a report) has the rules of the outer one, because
+        PS3.3 defines such trees by recursion; a sequence that the IOD does not have leads to an unknown place.
+        """
+        if self._place is None:
+            return self
+        found = self._inside.get(tag)
+        if found is None:
+            place = self._place.sequences.get(tag)
+            if place is None:
+                return self._above.get(tag, self._unknown)
+            found = self._inside[tag] = self._at(place, self._above)
+            found._above = {**self._above, tag: found}
+        return found
+
+    def action(self, tag: int, vr: str) -> Action:
+        """What happens to a standard element of this tag and VR."""
+        found = self._found.get((tag, vr))
+        if found is None:
+            if len(self._found) > _MOST_REMEMBERED:
+                self._found.clear()
+            found = self._found[tag, vr] = self._decided(tag, vr)
+        return found
+
+    def _decided(self, tag: int, vr: str) -> Action:
+        decided = self._book.code(tag, vr)
+        if not isinstance(decided, Action):
+            return _letter(decided, self._type_of(tag))
+        if self._place is not None and decided in (Action.REMOVE, Action.EMPTY):
+            return _no_less_than(decided, self._place.type_of(tag))
+        return decided
+
+    def by_type(self, tag: int, vr: str) -> tuple[Action, Action, Action]:
+        """What happens to the element where it is Type 3, Type 2 and Type 1: for the documentation."""
+        decided = self._book.code(tag, vr)
+        if isinstance(decided, Action):
+            raising = decided in (Action.REMOVE, Action.EMPTY)
+            return (decided, _no_less_than(decided, "2"), _no_less_than(decided, "1")) if raising else (decided,) * 3
+        return _letter(decided, "3"), _letter(decided, "2"), _letter(decided, "1")
+
+    def when_it_fails(self, tag: int) -> Action:
+        """What happens to an element whose value can't be kept as its action asks: a dummy for Type 1, no value for Type 2,
+        nothing for Type 3.  Where the Type is not known: the basic profile's code, or a dummy for a tag without one."""
+        if self._place is None:
+            return self._book.failing.get(tag, Action.DUMMY)
+        return {"1": Action.DUMMY, "2": Action.EMPTY}.get(self._place.type_of(tag)[0], Action.REMOVE)
+
+    def _type_of(self, tag: int) -> Type:
+        return "1" if self._place is None else self._place.type_of(tag)
+
+    def safe_vr(self, tag: int, creator: str | None) -> str | None:
+        """The VR of a private element known to be safe, else None.  PS3.15 E.3.10."""
+        return self._book.safe_vr(tag, creator)
+
+
+def _letter(code: str, type_: Type) -> Action:
+    """A compound code's letter.  PS3.15 E.1: X unless Z (Type 2) or D (Type 1) keeps the object conformant.
+
+    Conditional Types count as unconditional, because their conditions are prose.  A reference (U*) is never dropped: with
+    the new UID of its target it identifies nobody, and without it a copy's images no longer know of each other.
+    """
+    letters = code.split("/")
+    if "U*" in letters:
+        return Action.UID
+    if type_ == "3":
+        return _LETTERS[letters[0]]
+    if type_.startswith("2"):
+        return _LETTERS["Z" if "Z" in letters else letters[-1]]
+    return Action.DUMMY  # X/Z has no letter for Type 1, where neither may stand
+
+
+def _no_less_than(action: Action, type_: Type) -> Action:
+    """Table E.1-1 says X or Z for a few attributes that are Type 1 somewhere; the object has to stay valid all the same.
+    Conditional Types do not count here: the condition (a procedure was scheduled) goes with what is removed."""
+    if type_ == "1":
+        return Action.DUMMY
+    return Action.EMPTY if type_ == "2" else action
+
+
+class _Book:
+    """One profile, resolved as far as it can be without knowing the place."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._listed: dict[int, Action | str] = {}
+        self._masked: dict[str, Action | str] = {}
+        self.failing: dict[int, Action] = {}
         self.option_of: dict[int, str] = {}
         for tag, _name, basic, options in table("ps3.15_table_e.1-1")["rows"]:
-            self._add(tag, basic, options)
+            if tag == "private":
+                continue
+            if "X" in tag[2:]:
+                self._masked[tag] = self._resolved(0, basic, options)
+                continue
+            number = int(tag, 16)
+            self._listed[number] = self._resolved(number, basic, options)
+            letter = _letter(basic, "1") if "/" in basic else _LETTERS[basic]
+            self.failing[number] = Action.DUMMY if letter is Action.UID else letter
         for tag, code, _why in table("beyond_the_table")["rows"]:
             self._listed[int(tag, 16)] = _LETTERS[code]
         self._listed.update(_PSEUDONYMS)
         self._safe = _safe_private() if "retain_safe_private" in profile.options else {}
-        self._unlisted: dict[tuple[int, str], Action] = {}
 
-    def _add(self, tag: str, basic: str, options: Mapping[str, str]) -> None:
-        if tag == "private":
-            return
-        if "X" in tag[2:]:
-            self._masked[tag] = self._resolved(0, basic, options)
-            return
-        number = int(tag, 16)
-        self._listed[number] = self._resolved(number, basic, options)
-        self._failing[number] = self._without_options(number, basic)
+    def _resolved(self, tag: int, basic: str, options: Mapping[str, str]) -> Action | str:
+        """An action, or a compound code, which the place will decide.
 
-    def _resolved(self, tag: int, basic: str, options: Mapping[str, str]) -> Action:
+        Dates come first: a calibration's true date beside shifted ones would give the shift away, so moved or cut dates
+        win over Retain Device Identity.  Then what is retained, then what is cleaned.
+        """
         asked = self._profile.options
+        if "retain_longitudinal_modified" in options and self._profile.dates != "keep":
+            if not self._profile.removes_dates and _is_date(tag):
+                self.option_of[tag] = "retain_longitudinal_modified"
+                return Action.DATE
+            if self._profile.dates == "shift" and tag == _TIMEZONE:  # says nothing that a shift would change
+                return Action.KEEP
         for option in _RETAINING:
             if option in asked and option in options:
                 self.option_of[tag] = option
                 return Action.KEEP if options[option] == "K" else Action.CLEAN
-        if "retain_longitudinal_modified" in options and self._profile.dates != "keep":
-            vrs = dictionary_vrs(tag)
-            if not vrs or vrs[0] in ("DA", "DT", "TM"):
-                self.option_of[tag] = "retain_longitudinal_modified"
-                return Action.DATE
-            if self._profile.dates == "shift" and tag == 0x00080201:  # the time zone says nothing a shift would change
-                return Action.KEEP
-        for option in _CLEANING[1:]:
+        for option in _CLEANING:
             if option in asked and option in options:
                 self.option_of[tag] = option
                 return Action.CLEAN
-        return self._without_options(tag, basic)
+        return basic if "/" in basic else _LETTERS[basic]
 
-    def _without_options(self, tag: int, basic: str) -> Action:
-        """The basic profile's code; a compound one by the Type of the attribute."""
-        if "/" in basic:
-            letters = basic.split("/")
-            code = self._compound.get(tag)
-            basic = code if code in letters else letters[-1]
-        return _LETTERS[basic]
-
-    def action(self, tag: int, vr: str) -> Action:
-        """What happens to a standard element of this tag and VR."""
+    def code(self, tag: int, vr: str) -> Action | str:
         found = self._listed.get(tag)
-        if found is not None:
-            return found
-        known = self._unlisted.get((tag, vr))
-        if known is None:
-            known = self._unlisted[tag, vr] = self._unlisted_action(tag, vr)
-        return known
+        return found if found is not None else self._unlisted(tag, vr)
 
-    def when_it_fails(self, tag: int) -> Action:
-        """What happens to an element whose value can't be kept as its action asks: the basic profile's code, and for
-        unlisted tags a dummy value, because their Type is not known."""
-        found = self._failing.get(tag, Action.DUMMY)
-        return Action.DUMMY if found is Action.UID else found
-
-    def _unlisted_action(self, tag: int, vr: str) -> Action:
+    def _unlisted(self, tag: int, vr: str) -> Action | str:
         group, number = tag >> 16, tag & 0xFFFF
         if number == 0 or group < 8:
             return Action.REMOVE  # group lengths, and groups that belong to messages, file meta and directories
@@ -162,22 +255,27 @@ class Rules:
             return Action.UNLISTED
         if vr in ("OB", "UN"):
             return Action.KEEP if tag in _KNOWN_BLOBS else Action.UNLISTED
+        if vr in ("DA", "DT", "TM") and self._profile.removes_dates:
+            return "X/Z/D"
         return _BY_VR.get(vr, Action.UNLISTED)
 
     def safe_vr(self, tag: int, creator: str | None) -> str | None:
-        """The VR of a private element known to be safe, else None.  PS3.15 E.3.10."""
-        if creator is None:
-            return None
-        return self._safe.get((creator, tag >> 16, tag & 0xFF))
+        return None if creator is None else self._safe.get((_folded(creator), tag >> 16, tag & 0xFF))
 
-    def listed(self) -> Mapping[int, Action]:
-        """Every tag that a table lists, with what happens to it: for the documentation."""
-        return dict(self._listed)
+
+def _is_date(tag: int) -> bool:
+    vrs = dictionary_vrs(tag)
+    return not vrs or vrs[0] in ("DA", "DT", "TM")
+
+
+def _folded(creator: str) -> str:
+    """A private creator as it is compared: without the padding, in one case and with single blanks."""
+    return " ".join(creator.split()).casefold()
 
 
 @cache
 def _safe_private() -> dict[tuple[str, int, int], str]:
     return {
-        (creator, int(group, 16), int(number, 16)): (vr or "UN").split("/")[0]
+        (_folded(creator), int(group, 16), int(number, 16)): (vr or "UN").split("/")[0]
         for creator, group, number, vr, _meaning in table("ps3.15_table_e.3.10-1")["rows"]
     }

@@ -13,15 +13,16 @@ from functools import cache
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
-from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from gradient_assets.deid.headers import dates
+from gradient_assets.deid.headers._tables import table
 from gradient_assets.deid.headers.charsets import DEFAULT
 from gradient_assets.deid.headers.contract import TextCleaner
 from gradient_assets.deid.headers.elements import STRING_VRS, TEXT_VRS, WORD_BYTES, Field, has_one_value
+from gradient_assets.deid.headers.own_names import WithoutOwnNames
 from gradient_assets.deid.headers.profile import Profile
-from gradient_assets.deid.headers.rules import Action, Rules, table
+from gradient_assets.deid.headers.rules import Action, Rules
 from gradient_assets.deid.headers.uids import replaced, replaced_in_text
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Person
@@ -46,7 +47,8 @@ class Values:
     def __init__(
         self, profile: Profile, rules: Rules, person: Person, identifiers: KnownIdentifiers, text: TextCleaner
     ) -> None:
-        self.profile, self.rules, self.person, self.identifiers, self.text = profile, rules, person, identifiers, text
+        self.profile, self.rules, self.person, self.identifiers = profile, rules, person, identifiers
+        self.text: TextCleaner = WithoutOwnNames(text)
         self.pseudonymizer = person.pseudonymizer
         self.removed: Counter[str] = Counter()
         self.exercised: set[str] = set()
@@ -57,6 +59,7 @@ class Values:
         self._in_known_scheme = False
         self._cleaned: dict[str, str] = {}
         self._tokens = _identifying_words(identifiers)
+        self._birth_days = frozenset(identifiers.birth_dates)
         self._new_uid = (lambda uid: uid) if "retain_uids" in profile.options else self.pseudonymizer.uid
 
     def enter(self, ds: Dataset, codecs: tuple[str, ...], *, at_top: bool) -> None:
@@ -152,9 +155,23 @@ class Values:
                 return self.encoded(field.tag, field.vr, texts), Action.KEEP.value
             return self._failed(field, "INVALID_DATE")
         if field.tag in _CODE_TAGS and self._in_known_scheme and not any(map(self._names_somebody, texts)):
-            return self.encoded(field.tag, field.vr, texts), Action.KEEP.value
-        cleaned = [self._clean_text(text) for text in texts]
-        return self.encoded(field.tag, field.vr, cleaned), "cleaned" if cleaned != texts else "text_kept"
+            kept = [replaced_in_text(text, self._new_uid) for text in texts]
+            return self.encoded(field.tag, field.vr, kept), Action.KEEP.value
+        moved = [self._moved_date(text) for text in texts]
+        cleaned = [self._clean_text(text) if day is None else day for text, day in zip(texts, moved, strict=True)]
+        # A description longer than its VR allows (seen in SH and LO) is cut only by what cleaning adds to it.
+        written = self.encoded(field.tag, field.vr, cleaned, at_least=max(map(len, texts), default=0))
+        if any(day is not None for day in moved) and self.profile.dates == "shift":
+            self.exercised.add("retain_longitudinal_modified")
+        return written, "cleaned" if cleaned != texts else "text_kept"
+
+    def _moved_date(self, text: str) -> str | None:
+        """A text that is nothing but a date, moved like one; None for any other text, an id, or the date of birth."""
+        if not text[:4].isdigit() or self._names_somebody(text):
+            return None
+        if re.sub(r"\D", "", text)[:8] in self._birth_days:
+            return None
+        return dates.moved_text(text, self.profile.dates, self.person.shift_days)
 
     def _clean_text(self, text: str) -> str:
         if not text.strip():
@@ -250,20 +267,14 @@ class Values:
             return DataElement(BaseTag(field.tag), vr, 0)
         return None
 
-    def dummy_code(self, tag: int) -> DataElement:
-        """A code sequence of one item that names nobody."""
-        item = Dataset()
-        item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = REMOVED_TEXT, "99REMOVED", REMOVED_TEXT
-        return DataElement(BaseTag(tag), "SQ", Sequence([item]))
-
     def _names_somebody(self, text: str) -> bool:
         return any(word.casefold() in self._tokens for word in _WORDS.findall(text)) or text.casefold() in self._tokens
 
-    def encoded(self, tag: int, vr: str, texts: list[str]) -> RawDataElement:
-        """The element as bytes: UTF-8, padded to even length, cut to what the VR allows."""
+    def encoded(self, tag: int, vr: str, texts: list[str], *, at_least: int = 0) -> RawDataElement:
+        """The element as bytes: UTF-8, padded to even length, cut to what the VR allows, or to `at_least` characters."""
         longest = _LONGEST.get(vr)
         if longest is not None:
-            texts = [text[:longest] for text in texts]
+            texts = [text[: max(longest, at_least)] for text in texts]
         joined = "\\".join(texts)
         stored = joined.encode("utf-8", "replace")
         if not joined.isascii():

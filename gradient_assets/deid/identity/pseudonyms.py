@@ -52,7 +52,8 @@ class Pseudonymizer:
 
     def uid(self, uid: str) -> str:
         """The new UID: `2.25.` and a 128-bit number, at most 44 characters.  Well-known UIDs are the caller's to spare."""
-        return f"2.25.{int.from_bytes(self.digest('uid', uid.strip().rstrip(chr(0)))[:16])}"
+        stripped = uid.strip(" \x00")
+        return f"2.25.{int.from_bytes(self.digest('uid', stripped)[:16])}"
 
     def patient(self, patient_id: str) -> str:
         """`P` and 16 letters or digits (80 bits): fits LO and PN, and looks like nobody's id.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradient_assets.deid.headers.dates import NotADate, moved, pooled_age
+from gradient_assets.deid.headers.dates import NotADate, moved, moved_text, pooled_age
 
 MOVED = [
     ("DA", "20200301", "20200229"),
@@ -23,6 +23,11 @@ MOVED = [
     ("DT", "2020", "2019"),
     ("DT", "2020+0100", "2019+0100"),
     ("DT", "20200301-20200302", "20200229-20200301"),
+    ("DT", "2020-2021", "2019-2020"),  # no zone is 20 hours away
+    ("DT", "20200301-0500", "20200229-0500"),
+    ("DT", "2020-03-01T10:15:30.5+01:00", "20200229101530.5+0100"),
+    ("DT", "2020-03-01 10:15", "202002291015"),
+    ("DA", "19000101", "19000101"),  # the dummy
     ("TM", "101530.5", "101530.5"),
     ("TM", "10:15:30", "10:15:30"),
     ("TM", "10", "10"),
@@ -99,3 +104,31 @@ def test_ages_of_ninety_and_more_are_pooled(value, expected):
 def test_what_is_no_age_is_refused(value):
     with pytest.raises(NotADate):
         pooled_age(value)
+
+
+TEXTS = [
+    ("20200301", "20200229", "2020"),
+    ("2020-03-01", "2020-02-29", "2020"),
+    ("2020/03/01", "2020/02/29", "2020"),
+    ("2020.03.01", "2020.02.29", "2020"),
+    ("2020-03-01 10:11", "2020-02-29 10:11", "2020"),
+    ("2020-03-01T10:11:12.345Z", "2020-02-29T10:11:12.345Z", "2020"),
+    ("20200301101112", "20200229101112", "2020"),
+    ("20200301-20200331", "20200229-20200330", "2020-2020"),
+    ("2020-03-01 to 2020-03-31", "2020-02-29 to 2020-03-30", "2020 to 2020"),
+    ("2020-03-01/2020-03-31", "2020-02-29/2020-03-30", "2020/2020"),
+]
+
+
+@pytest.mark.parametrize(("text", "shifted", "year"), TEXTS)
+def test_a_text_that_is_a_date_moves_like_one(text, shifted, year):
+    assert (moved_text(text, "shift", -1), moved_text(text, "year", -1)) == (shifted, year)
+    assert moved_text(text, "keep", -1) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "20201301", "20200230", "18991231", "21010101", "20200301 Doe", "202003", "2020", "03/01/2020",
+             "2020-03/01", "20200301256161", "1.2.3", "120200301"]
+)  # fmt: skip
+def test_any_other_text_is_left_to_the_text_engine(text):
+    assert moved_text(text, "shift", -1) is None

@@ -1,12 +1,14 @@
 """The header engine: what is planted goes, what is medicine stays, what is written is whole."""
 
 import io
+import json
 import pickle
 import re
 from collections import Counter
 
 import pydicom
 import pytest
+from pydicom._private_dict import private_dictionaries
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -14,10 +16,12 @@ from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from gradient_assets.deid.headers import HeaderEngine, Profile, identifiers_of, read_dataset, to_json_header
+from gradient_assets.deid.headers.engine import ENGINE_VERSION
 from gradient_assets.deid.headers.rules import table
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer, SecretKey
 from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.deid.text import TextEngine
 from tests.shared import SHARED, needs_shared
 from tests.unit.headers.conftest import PACKAGED, CutsKnown
 from tests.unit.headers.instances import SERIES, SOP, STUDY, as_bytes, cleaned, instance, item, sequence
@@ -246,19 +250,34 @@ def test_safe_harbor_keeps_years_alone(safe_harbor):
     assert after.get("SeriesTime", "000000") == "000000"
 
 
-def test_bad_dates_are_dummied_or_emptied_and_counted(longitudinal):
+ENHANCED_CT, SEGMENTATION, BASIC_TEXT, PRESENTATION = (
+    f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("2.1", "66.4", "88.11", "11.1")
+)
+
+
+def test_bad_dates_are_removed_emptied_or_dummied_by_type_and_counted(longitudinal):
     result, _, after = cleaned(longitudinal, instance(StudyDate="18880101", SeriesDate="yesterday"))
     assert after.StudyDate == ""  # Type 2
-    assert after.SeriesDate == "19000101"  # Type 1 in some IODs
+    assert "SeriesDate" not in after  # Type 3
     assert result.removed_by_kind["INVALID_DATE"] == 2
+    _, _, after = cleaned(longitudinal, instance(SOPClassUID=SEGMENTATION, ContentDate="never"))
+    assert after.ContentDate == "19000101"  # Type 1
 
 
 TYPE_ONE = {
-    "ContentCreatorName": instance(ContentCreatorName="Zymurgy^Q"),
-    "DeviceSerialNumber": instance(DeviceSerialNumber="SN 0077123"),
+    "ContentCreatorName": instance(SOPClassUID="1.2.3", ContentCreatorName="Zymurgy^Q"),
+    "DeviceSerialNumber": instance(SOPClassUID=ENHANCED_CT, DeviceSerialNumber="SN 0077123"),
     "StructureSetLabel": instance(StructureSetLabel="Zymurgy"),
-    "ContentDate": instance(ContentDate="never"),
-    "AcquisitionDateTime": instance(AcquisitionDateTime="never"),
+    "ContentDate": instance(SOPClassUID=SEGMENTATION, ContentDate="never"),
+    "ContentTime": instance(SOPClassUID=SEGMENTATION, ContentTime="never"),
+    "AcquisitionDateTime": instance(SOPClassUID=ENHANCED_CT, AcquisitionDateTime="never"),
+    "PresentationCreationDate": instance(SOPClassUID=PRESENTATION, PresentationCreationDate="never"),
+    "OperatorIdentificationSequence": instance(
+        SOPClassUID="1.2.3", OperatorIdentificationSequence=sequence(item(InstitutionName=NAME))
+    ),
+    "InstitutionCodeSequence": instance(
+        SOPClassUID="1.2.3", InstitutionCodeSequence=sequence(item(CodeMeaning=NAME, CodeValue="1"))
+    ),
     "VerifyingObserverName": instance(VerifyingObserverName="Zymurgy^Q"),
     "ContainerIdentifier": instance(ContainerIdentifier="0077123"),
     "PersonIdentificationCodeSequence": instance(PersonIdentificationCodeSequence=sequence(item(CodeMeaning=NAME))),
@@ -268,10 +287,48 @@ TYPE_ONE = {
 
 
 @pytest.mark.parametrize("keyword", TYPE_ONE)
-def test_no_attribute_that_may_be_type_one_is_lost_or_empty(keyword, longitudinal, safe_harbor):
+def test_no_attribute_that_may_be_type_one_is_lost_or_empty(
+    keyword, longitudinal, safe_harbor, pseudonymizer, monkeypatch
+):
+    source = pickle.loads(pickle.dumps(TYPE_ONE[keyword]))
+    if source.SOPClassUID == "1.2.3":  # a class that the policy admits and the table of Types does not hold
+        monkeypatch.setattr("gradient_assets.deid.headers.engine.admit", lambda *_: None)
     for engine in (longitudinal, safe_harbor):
-        _, _, after = cleaned(engine, pickle.loads(pickle.dumps(TYPE_ONE[keyword])))
+        _, written, after = cleaned(engine, source)
         assert not after[keyword].is_empty
+        assert NAME.encode() not in written
+
+
+DUMMY_SEQUENCES = {
+    "InstitutionCodeSequence": item(CodeValue="1", CodingSchemeDesignator="99X", CodeMeaning=NAME),
+    "OperatorIdentificationSequence": item(InstitutionName=NAME),
+    "VerifyingObserverSequence": item(VerifyingObserverName=NAME, VerifyingOrganization=NAME),
+    "PersonIdentificationCodeSequence": item(CodeMeaning=NAME),
+    "ContentSequence": item(ValueType="TEXT", TextValue=NAME),
+    "WaveformAnnotationSequence": item(UnformattedTextValue=NAME),
+    "GraphicAnnotationSequence": item(GraphicLayer=NAME),
+}
+
+
+@pytest.mark.parametrize("keyword", DUMMY_SEQUENCES)
+def test_a_sequence_with_code_d_ends_with_one_valid_item(keyword, tmp_path, pseudonymizer):
+    engine = HeaderEngine(Profile.load(basic_profile(tmp_path)), pseudonymizer, CutsKnown())
+    items = [DUMMY_SEQUENCES[keyword], DUMMY_SEQUENCES[keyword]]
+    inner = instance(SharedFunctionalGroupsSequence=sequence(item(**{keyword: sequence(*items)})))
+    source = pickle.loads(pickle.dumps(inner))
+    place = source.SharedFunctionalGroupsSequence[0]
+    place.add_new(0x00189477, "SQ", sequence(item(**{keyword: sequence(*items)})))  # a place that nothing is known of
+    _, written, after = cleaned(engine, source)
+    unknown = after.SharedFunctionalGroupsSequence[0][0x00189477].value[0]
+    assert len(unknown[keyword].value) == 1
+    assert len(unknown[keyword].value[0]) > 0
+    assert NAME.encode() not in written
+
+
+def basic_profile(tmp_path):
+    path = tmp_path / "basic.yaml"
+    path.write_text("{name: basic, edition: 2026a, options: [], dates: remove, birth_date: empty}")
+    return path
 
 
 def test_safe_private_elements_stay_with_their_creator_in_whatever_block(longitudinal):
@@ -279,6 +336,57 @@ def test_safe_private_elements_stay_with_their_creator_in_whatever_block(longitu
     assert after[0x00431527].value == "0.938:1"
     assert after[0x00430015].value == "GEMS_PARM_01"
     assert "113111" in result.method_codes
+
+
+@pytest.mark.parametrize("creator", ["GEMS_PARM_01 ", "gems_parm_01", " GEMS_PARM_01", "GEMS_PARM_01\x00"])
+@pytest.mark.parametrize("block", [0x10, 0x11, 0xFE, 0xFF])
+def test_a_safe_creator_is_known_by_name_in_any_block_and_spelling(creator, block, longitudinal):
+    _, _, after = cleaned(longitudinal, private(creator, 0x0043, 0x27, "SH", "0.938:1", block=block))
+    assert after[0x00430027 | block << 8].value == "0.938:1"
+
+
+def test_two_blocks_of_one_creator_and_blocks_of_others_are_told_apart(longitudinal):
+    ds = instance()
+    for block, creator in ((0x10, "GEMS_PARM_01"), (0x11, "ACME"), (0x12, "GEMS_PARM_01")):
+        add(ds, 0x00430000 | block, "LO", creator)
+        add(ds, 0x00430027 | block << 8, "SH", f"{block}:1")
+    add(ds, 0x00450010, "LO", "ACME")  # the same block of another group is another's
+    add(ds, 0x00451027, "SH", "1:1")
+    _, _, after = cleaned(longitudinal, ds)
+    kept = {int(e.tag) for e in after if e.tag.is_private}
+    assert kept == {0x00430010, 0x00430012, 0x00431027, 0x00431227}
+
+
+def test_private_sequences_are_walked_with_the_creators_of_their_own_items(longitudinal, pseudonymizer):
+    inner = item(ReferencedSOPInstanceUID=SOP, SeriesDate="20200229", PatientName="Zymurgy^Q")
+    add(add(inner, 0x00430015, "LO", "GEMS_PARM_01"), 0x00431527, "SH", "0.938:1")
+    add(inner, 0x2001109F, "LO", NAME)  # the outer level's creator holds nothing in here
+    ds = private("Philips Imaging DD 001", 0x2001, 0x9A, "SQ", Sequence([inner]))
+    _, written, after = cleaned(longitudinal, ds)
+    kept = after[0x2001109A].value[0]
+    assert kept[0x00431527].value == "0.938:1"
+    assert kept.ReferencedSOPInstanceUID == pseudonymizer.uid(SOP)
+    assert kept.SeriesDate == after.StudyDate
+    assert 0x2001109F not in kept
+    assert NAME.encode() not in written
+
+
+def test_safe_private_rows_of_bulk_are_dropped_and_none_is_numeric_to_the_private_dictionary(longitudinal):
+    bulk = [
+        row for row in table("ps3.15_table_e.3.10-1")["rows"] if (row[3] or "UN").split("/")[0] in ("OB", "OW", "UN")
+    ]
+    assert len(bulk) == 25
+    for creator, group, number, _, _ in bulk:
+        known = private_dictionaries.get(creator, {}).get(f"{group}xx{number}", ("OB",))
+        assert known[0] in ("OB", "OW", "UN")
+        result, _, after = cleaned(longitudinal, private(creator, int(group, 16), int(number, 16), "OB", b"Zymurgy "))
+        assert not any(e.tag.is_private for e in after)
+        assert result.removed_by_kind["PRIVATE"] == 1
+
+
+def test_a_safe_private_row_without_vr_stays_if_the_file_says_it_is_a_number(longitudinal):
+    _, _, after = cleaned(longitudinal, private("SIEMENS Ultrasound SC2000", 0x0129, 0x04, "FD", 1.5))
+    assert after[0x01291004].value == 1.5
 
 
 def test_private_uids_and_dates_change_like_others(longitudinal, pseudonymizer):
@@ -296,12 +404,68 @@ def test_codes_state_only_what_was_done(longitudinal):
     assert result.method_codes == ("113100", "113105", "113107", "113108")
 
 
+def test_an_option_whose_element_could_not_be_kept_is_not_stated(longitudinal):
+    result, _, after = cleaned(longitudinal, unknown(0x00101010, b"old ", "AS"))
+    assert "PatientAge" not in after
+    assert "113108" not in result.method_codes
+
+
+def test_the_audit_counts_actions_by_tag_and_holds_no_value(longitudinal):
+    source = private("ACME 0077123", 0x0019, 0x01, "LO", "Zymurgy")
+    source.StudyDescription, source.DeviceSerialNumber = "CHEST Zymurgy", "SN 0077123"
+    result, _, after = cleaned(longitudinal, source)
+    audit = result.audit()
+    text = json.dumps(audit)
+    assert audit["profile"] == "longitudinal"
+    assert audit["profile_digest"] == longitudinal.profile.digest
+    assert (audit["edition"], audit["engine_version"]) == ("2026a", ENGINE_VERSION)
+    assert audit["method_codes"] == [code.CodeValue for code in after.DeidentificationMethodCodeSequence]
+    assert audit["actions"]["remove"] == {"(0018,1000)": 1}
+    assert audit["actions"]["private"] == {"(0019,xx01)": 1}
+    assert audit["actions"]["cleaned"] == {"(0008,1030)": 1}
+    assert audit["removed_by_kind"] == {"NAME": 1, "PRIVATE": 1}
+    assert sum(n for tags in audit["actions"].values() for n in tags.values()) == result.actions.total()
+    for value in (NAME, NUMBER, "ACME", SOP, STUDY, "20200229"):
+        assert value not in text
+
+
+TECHNICAL = {
+    "Manufacturer": "G.E. Medical Systems",
+    "ManufacturerModelName": "EPIQ 5G_1.5.6.850",
+    "SoftwareVersions": ["2.6.3", "3.1.62"],
+    "SecondaryCaptureDeviceManufacturer": "GE Healthcare",
+    "ConvolutionKernel": "000000",
+    "ReceiveCoilName": "815-11016-03",
+    "SequenceName": "*tfl3d1_16ns",
+    "ProtocolName": "t1_mprage_sag",
+    "ScanOptions": "FS",
+    "ImageComments": "contrast after 70 s",
+}
+
+
+@pytest.mark.parametrize("keyword", TECHNICAL)
+def test_what_names_a_device_or_a_technique_stays(keyword, pseudonymizer):
+    engine = HeaderEngine(Profile.named("safe_harbor"), pseudonymizer, TextEngine(dates="year"))
+    _, _, after = cleaned(engine, instance(**{keyword: TECHNICAL[keyword]}))
+    assert after[keyword].value == TECHNICAL[keyword]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["coil of Zymurgy", "MRN-0077123", "20200229", f"v {SOP}", "Zymurgy", "acc ACC99123", "from anna@stmary.example"],
+)
+def test_a_technical_text_that_holds_what_is_known_is_cleaned(text, pseudonymizer):
+    engine = HeaderEngine(Profile.named("longitudinal"), pseudonymizer, TextEngine(dates="shift"))
+    _, _, after = cleaned(engine, instance(ReceiveCoilName=text))
+    assert after.ReceiveCoilName != text
+
+
 def test_blank_values_count_as_empty(longitudinal):
     ds = instance()
-    for tag, vr in ((0x00100040, "CS"), (0x00181000, "LO"), (0x00080020, "DA")):
+    for tag, vr in ((0x00100040, "CS"), (0x00081030, "LO"), (0x00080020, "DA")):
         ds._dict[BaseTag(tag)] = RawDataElement(BaseTag(tag), vr, 2, b"  ", 0, False, True)
     result, _, after = cleaned(longitudinal, ds)
-    assert (after.PatientSex, after.DeviceSerialNumber, after.StudyDate) == ("", "", "")
+    assert (after.PatientSex, after.StudyDescription, after.StudyDate) == ("", "", "")
     assert result.method_codes == ("113100",)
 
 

@@ -4,23 +4,10 @@ import json
 
 import pytest
 
-from gradient_assets.deid.headers import Profile, ProfileError
+from gradient_assets.deid.headers import Profile
 from gradient_assets.deid.headers.rules import Action, Rules, table
 from tests.shared import SHARED, needs_shared
-
-WHOLE = {
-    "name": "mine",
-    "edition": "2026a",
-    "options": ["clean_descriptors"],
-    "dates": "shift",
-    "birth_date": "empty",
-}
-
-
-def profile_file(tmp_path, **changes):
-    path = tmp_path / "mine.yaml"
-    path.write_text(json.dumps({**WHOLE, **changes}))
-    return path
+from tests.unit.headers.test_profile import profile_file
 
 
 def test_the_tables_say_their_edition_and_have_all_rows():
@@ -29,14 +16,40 @@ def test_the_tables_say_their_edition_and_have_all_rows():
     assert len(table("ps3.15_table_e.3.10-1")["rows"]) == 479
 
 
+OPTION_COLUMNS = {
+    "rtnSafePrivOpt": "retain_safe_private",
+    "rtnUIDsOpt": "retain_uids",
+    "rtnDevIdOpt": "retain_device_identity",
+    "rtnInstIdOpt": "retain_institution_identity",
+    "rtnPatCharsOpt": "retain_patient_characteristics",
+    "rtnLongFullDatesOpt": "retain_longitudinal_full",
+    "rtnLongModifDatesOpt": "retain_longitudinal_modified",
+    "cleanDescOpt": "clean_descriptors",
+    "cleanStructContOpt": "clean_structured_content",
+    "cleanGraphOpt": "clean_graphics",
+}
+
+
+@needs_shared
+def test_the_private_table_holds_what_the_standards_transcript_holds():
+    path = SHARED / "standard" / "ps3.15_table_E.3.10-1_safe_private_2026a.json"
+    theirs = json.loads(path.read_text())["rows"]
+    ours = table("ps3.15_table_e.3.10-1")["rows"]
+    assert {(c, g, e, vr) for c, g, e, vr, _ in ours} == {
+        (r["privateCreator"], r["group"], r["element"], r["vr"]) for r in theirs
+    }
+    assert len(ours) == len(theirs)
+
+
 @needs_shared
 def test_the_table_holds_what_the_standards_transcript_holds():
     theirs = json.loads((SHARED / "standard" / "ps3.15_table_E.1-1_2026a.json").read_text())
     ours = {tag: (basic, options) for tag, _, basic, options in table("ps3.15_table_e.1-1")["rows"]}
+    assert len(ours) == len(theirs)
     for row in theirs:
         tag = "private" if row["id"].startswith("gggg") else row["id"].upper()
         assert ours[tag][0] == row["basicProfile"]
-        assert sorted(ours[tag][1].values()) == sorted(v for k, v in row.items() if k.endswith("Opt"))
+        assert ours[tag][1] == {OPTION_COLUMNS[k]: v for k, v in row.items() if k.endswith("Opt")}
 
 
 @pytest.mark.parametrize("name", ["safe_harbor", "longitudinal"])
@@ -49,9 +62,6 @@ def test_the_table_holds_what_the_standards_transcript_holds():
         (0x00080018, "UI", Action.UID),
         (0x00081030, "LO", Action.CLEAN),
         (0x00080070, "LO", Action.CLEAN),  # manufacturer: not in the table, kept as cleaned text
-        (0x00181000, "LO", Action.DUMMY),  # device serial number: Type 1 in Enhanced General Equipment
-        (0x00080080, "LO", Action.EMPTY),
-        (0x00081010, "SH", Action.EMPTY),
         (0x00100040, "CS", Action.KEEP),
         (0x00101010, "AS", Action.KEEP),
         (0x00080020, "DA", Action.DATE),
@@ -74,6 +84,79 @@ def test_the_table_holds_what_the_standards_transcript_holds():
 )
 def test_named_profiles_resolve_tags_as_the_table_says(name, tag, vr, action):
     assert Rules(Profile.named(name)).action(tag, vr) is action
+
+
+CT, ENHANCED_CT, US, RT_PLAN, SEG = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("2", "2.1", "6.1", "481.5", "66.4"))
+MR_SPECTROSCOPY, KEY_OBJECT, PRESENTATION = (f"1.2.840.10008.5.1.4.1.1.{end}" for end in ("4.2", "88.59", "11.1"))
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "path", "tag", "action"),
+    [
+        (CT, (), 0x00181000, Action.REMOVE),  # X/Z/D, Type 3 in General Equipment
+        (ENHANCED_CT, (), 0x00181000, Action.DUMMY),  # Type 1 in Enhanced General Equipment
+        (SEG, (), 0x00181000, Action.DUMMY),
+        (CT, (0x00189477,), 0x00181000, Action.DUMMY),  # a sequence that a CT does not have
+        ("1.2.3", (), 0x00181000, Action.DUMMY),  # a class that the table does not have
+        (CT, (), 0x00080080, Action.REMOVE),
+        (CT, (), 0x00081010, Action.REMOVE),
+        (RT_PLAN, (), 0x00081070, Action.EMPTY),  # X/Z/D, Type 2 in RT Series
+        (CT, (), 0x00081070, Action.REMOVE),
+        (RT_PLAN, (0x300A00B0,), 0x300A00B2, Action.EMPTY),  # X/Z, Type 2 in RT Beams
+        (CT, (), 0x300A00B2, Action.REMOVE),  # absent from the IOD
+        (PRESENTATION, (), 0x00700084, Action.EMPTY),  # Z/D, Type 2
+        ("1.2.840.10008.5.1.4.1.1.6", (), 0x00081010, Action.REMOVE),  # a retired class: as its successor
+        (CT, (), 0x00081140, Action.UID),  # a reference is never dropped
+        (CT, (), 0x00081111, Action.REMOVE),
+        (KEY_OBJECT, (), 0x00081111, Action.EMPTY),  # X/Z/D, Type 2
+    ],
+)
+@pytest.mark.parametrize("name", ["safe_harbor", "longitudinal"])
+def test_compound_codes_follow_the_type_at_the_attributes_place(name, sop_class, path, tag, action):
+    rules = Rules(Profile.named(name)).of_class(sop_class)
+    for sequence in path:
+        rules = rules.inside(sequence)
+    assert rules.action(tag, "LO") is action
+
+
+def test_a_content_tree_has_the_types_of_its_first_level_at_every_depth():
+    top = Rules(Profile.named("longitudinal")).of_class("1.2.840.10008.5.1.4.1.1.88.33")
+    content = top.inside(0x0040A730)
+    assert content is not top
+    assert content.inside(0x0040A730).inside(0x0040A730) is content
+
+
+def type_one_places() -> list[tuple[str, str, int]]:
+    """Every place of every node where Table E.1-1 touches a Type 1 attribute."""
+    listed = {tag for tag, *_ in table("ps3.15_table_e.1-1")["rows"]}
+    return [
+        (sop_class, tag, number)
+        for sop_class, number in table("iod_types")["classes"].items()
+        for tag in table("iod_types")["nodes"][number].get("1", [])
+        if tag in listed
+    ]
+
+
+@pytest.mark.parametrize("options", [[], ["clean_descriptors"], ["retain_uids"]])
+def test_no_type_one_attribute_of_any_class_is_removed_or_emptied(options, tmp_path):
+    rules = Rules(Profile.load(profile_file(tmp_path, options=options, dates="remove")))
+    places = type_one_places()
+    assert len(places) > 500
+    lost = {
+        (sop_class, tag)
+        for sop_class, tag, _ in places
+        if rules.of_class(sop_class).action(int(tag, 16), "LO") in (Action.REMOVE, Action.EMPTY)
+        or rules.of_class(sop_class).when_it_fails(int(tag, 16)) is not Action.DUMMY
+    }
+    assert not lost
+
+
+def test_a_file_that_makes_up_tags_does_not_fill_the_memory(monkeypatch):
+    monkeypatch.setattr("gradient_assets.deid.headers.rules._MOST_REMEMBERED", 10)
+    rules = Rules(Profile.named("longitudinal")).of_class(CT)
+    for number in range(100):
+        assert rules.action(0x00190010 << 4 | number << 8, "LO") is Action.UNLISTED
+    assert len(rules._found) <= 11
 
 
 def test_the_time_zone_stays_only_where_times_do():
@@ -100,38 +183,3 @@ def test_without_options_nothing_private_is_safe(tmp_path):
     assert Rules(Profile.load(profile_file(tmp_path, options=[]))).safe_vr(0x0019109E, "GEMS_ACQU_01") is None
     assert Rules(Profile.named("longitudinal")).safe_vr(0x0019109E, "GEMS_ACQU_01") == "LO"
     assert Rules(Profile.named("longitudinal")).safe_vr(0x0019109E, "ACME") is None
-
-
-@pytest.mark.parametrize(
-    ("changes", "complaint"),
-    [
-        ({"options": ["clean_recognizable_visual_features"]}, "not built"),
-        ({"options": ["keep_everything"]}, "unknown option"),
-        ({"options": ["retain_longitudinal_full"]}, "dates: keep"),
-        ({"options": "all"}, "no list"),
-        ({"dates": "random"}, "`dates`"),
-        ({"birth_date": "keep"}, "`birth_date`"),
-        ({"edition": "2019b"}, "edition"),
-        ({"name": "a/b"}, "`name`"),
-        ({"extra": 1}, "unknown field"),
-    ],
-)
-def test_a_wrong_profile_is_refused_with_its_field(changes, complaint, tmp_path):
-    with pytest.raises(ProfileError, match=complaint):
-        Profile.load(profile_file(tmp_path, **changes))
-
-
-def test_a_missing_or_garbled_profile_file_is_refused(tmp_path):
-    with pytest.raises(ProfileError, match="can't be read"):
-        Profile.load(tmp_path / "none.yaml")
-    (tmp_path / "bad.yaml").write_text("name: [\n")
-    with pytest.raises(ProfileError, match="YAML"):
-        Profile.load(tmp_path / "bad.yaml")
-    with pytest.raises(ProfileError, match="expected one of"):
-        Profile.named("unsafe")
-
-
-def test_the_digest_names_the_content(tmp_path):
-    one = Profile.load(profile_file(tmp_path)).digest
-    assert one == Profile.load(profile_file(tmp_path)).digest
-    assert one != Profile.load(profile_file(tmp_path, dates="year")).digest
