@@ -1,17 +1,17 @@
-"""A whole DICOM object, cleaned: header, pixels, container, and the search for what is left.
+"""A whole DICOM object, cleaned: header, pixels or document, container, and the search for what is left.
 
 Belongs here: the order in which the engines meet one object.  Used for a release and for a plain folder, so that both
-are the very same.  What each engine does is `headers`', `pixels`' and `text`'s business; `verify` looks at the result.
+are the very same.  What each engine does is `headers`', `pixels`', `documents`' and `text`'s business; `verify` looks at
+the result.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from pydicom import Dataset
 
-from gradient_assets.deid import headers, pixels
+from gradient_assets.deid import documents, headers, pixels
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.reasons import Reason, Refused
@@ -33,7 +33,8 @@ class InstanceCleaner:
     """Cleans objects of one scope under one profile.
 
     `residual`, a second finder with other weights, looks at every redacted picture again; what it finds is blacked out too,
-    and looked at once more.  An object in which it goes on finding text is refused.  Make one cleaner per process.
+    and looked at once more.  An object in which it goes on finding text is refused.  `text` cleans descriptions; unless
+    given, in English and with tags.  Make one cleaner per process.
     """
 
     def __init__(
@@ -43,29 +44,47 @@ class InstanceCleaner:
         finder: pixels.TextFinder,
         residual: pixels.TextFinder | None = None,
         *,
-        date_order: Literal["mdy", "dmy", "ymd"] = "mdy",
+        text: TextEngine | None = None,
     ) -> None:
         self.profile = profile
-        self._headers = headers.HeaderEngine(
-            profile, pseudonymizer, TextEngine(dates=profile.dates, date_order=date_order)
-        )
-        self._pixels = [pixels.PixelEngine(one) for one in (finder, residual) if one is not None]
+        self._text = text or TextEngine(dates=profile.dates)
+        self._headers = headers.HeaderEngine(profile, pseudonymizer, self._text)
+        self._finders = [one for one in (finder, residual) if one is not None]
+        self._pixels = [pixels.PixelEngine(one) for one in self._finders]
 
     def clean(self, content: bytes, known: KnownIdentifiers | None = None) -> CleanedInstance:
         """The object without its identifiers.
 
         `known` adds what other objects and reports of the same patient say.  Raises `Refused` when the object can't be
-        read, is not admitted, can't be cleaned, or when the search still finds something.
+        read, is not admitted, can't be cleaned, or when the search still finds something; nothing else, whatever the
+        bytes are.
         """
+        try:
+            return self._clean(content, known or KnownIdentifiers())
+        except Refused:
+            raise
+        except RecursionError:
+            raise Refused(Reason.NESTED_TOO_DEEP) from None
+        except Exception as error:  # fail closed; the text of the error may hold a value
+            raise Refused(Reason.INTERNAL_ERROR, type(error).__name__) from None
+
+    def _clean(self, content: bytes, known: KnownIdentifiers) -> CleanedInstance:
         if not content:
             raise Refused(Reason.EMPTY_OBJECT)
         dataset = headers.read_dataset(content)
-        headers.admit(dataset)
-        known = headers.identifiers_of(dataset).merge(known or KnownIdentifiers())
-        redacted = self._redact(dataset)
+        is_document = documents.is_asked_for(self.profile, dataset)
+        if not is_document:
+            headers.admit(dataset, profile=self.profile)
+        known = headers.identifiers_of(dataset).merge(known)
+        if is_document:
+            redacted = documents.cleaned_pages(dataset, known, self._text, self._finders)
+        else:
+            redacted = self._redact(dataset)
         cleaned = self._headers.clean(redacted.dataset, known)
+        if is_document:
+            documents.describe(cleaned.dataset)
         headers.add_method_codes(cleaned.dataset, redacted.method_codes)
-        if hits := residual_in_dataset(cleaned.dataset, known):
+        if hits := residual_in_dataset(cleaned.dataset, headers.without_retained(known, cleaned.retained)):
             kinds = sorted({hit.kind for hit in hits})
             raise Refused(Reason.RESIDUAL_IDENTIFIER, f"{len(hits)} × {', '.join(kinds)}")
         return CleanedInstance(
