@@ -8,18 +8,12 @@ from __future__ import annotations
 
 import datetime
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gradient_assets.deid.text.folding import fold_plain
-from gradient_assets.deid.text.lexicon import lexicon
+from gradient_assets.deid.text.lexicon import Calendar, lexicon
 
 _PIECE = re.compile(r"\d+|[^\W\d_]+|[^0-9A-Za-z]+|.", re.ASCII)
-_ORDINALS = {"st", "nd", "rd", "th"}
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MONTH_NAMES = (
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december",
-)  # fmt: skip
-
 _ORDERS = {"mdy": ("m", "d", "y"), "dmy": ("d", "m", "y"), "ymd": ("y", "m", "d")}
 DEFAULT_PIVOT = 2040
 """Without a study date, a two-digit year lies in the hundred years that end here."""
@@ -38,6 +32,7 @@ class WrittenDate:
     month: int | None
     day: int | None
     pivot: int
+    calendar: Calendar
 
     def as_date(self, *, year: int | None = None) -> datetime.date | None:
         """The day meant; a missing day counts as the first, a missing year as `year`; `None` if there is no such day."""
@@ -62,13 +57,22 @@ class WrittenDate:
         if part == "ymd":
             return f"{when:%Y%m%d}"
         if part == "M":
-            return _like(_MONTH_NAMES[when.month - 1], piece)
+            return self._month_name(when.month - 1, piece)
         if part == "W":
-            return _like(_WEEKDAYS[when.weekday()], piece)
+            whole = self.calendar.weekdays[when.weekday()]
+            return _cased(whole if len(piece) > 5 else whole[: min(3, len(piece))], piece)
         if part == "o":
-            suffix = "th" if 11 <= when.day <= 13 else {1: "st", 2: "nd", 3: "rd"}.get(when.day % 10, "th")
+            suffix = self.calendar.ordinal(when.day)
             return suffix.upper() if piece.isupper() else suffix
         return piece
+
+    def _month_name(self, month: int, example: str) -> str:
+        """A month's name, abbreviated like the example where that is an abbreviation: `Mar`, `MARCH`, `sept`."""
+        calendar = self.calendar
+        if len(example) > 3 and example.lower() in map(fold_plain, calendar.month_names):
+            return _cased(calendar.month_names[month], example)
+        short = calendar.month_abbreviations[month]
+        return _cased(next((name for name in short if len(name) == len(example)), short[0]), example)
 
     def _padded(self, piece: str) -> bool:
         if piece.startswith("0"):
@@ -87,7 +91,7 @@ def read_date(
     `latest_year` bounds two-digit years from above (a study's year + 1): 04/20/24 in a study of 2011 is 1924.
     """
     pieces = tuple(_PIECE.findall(fold_plain(text)))
-    months = lexicon(language).months
+    months, calendar = lexicon(language).months, lexicon(language).calendar
     numbers: list[tuple[int, str]] = []
     parts = [""] * len(pieces)
     for index, piece in enumerate(pieces):
@@ -96,11 +100,11 @@ def read_date(
             numbers.append((index, "N"))
         elif lower in months:
             numbers.append((index, "M"))
-        elif lower in _ORDINALS:
+        elif lower in calendar.ordinal_suffixes:
             parts[index] = "o"
-        elif len(lower) >= 3 and any(day.startswith(lower) for day in _WEEKDAYS):
+        elif len(lower) >= 3 and any(fold_plain(day).startswith(lower) for day in calendar.weekdays):
             parts[index] = "W"
-        elif lower.isalpha() and lower not in ("of", "the", "day"):
+        elif lower.isalpha() and lower not in calendar.fillers:
             return None
     roles = _roles([kind for _, kind in numbers], [pieces[index] for index, _ in numbers], order)
     if roles is None:
@@ -116,16 +120,16 @@ def read_date(
     pivot = latest_year or DEFAULT_PIVOT
     if year is not None and year < 100:
         year += (pivot - year) // 100 * 100
-    written = WrittenDate(pieces, tuple(parts), year, meaning.get("m"), meaning.get("d"), pivot)
+    written = WrittenDate(pieces, tuple(parts), year, meaning.get("m"), meaning.get("d"), pivot, calendar)
     if not 1 <= (written.month or 0) <= 12 or not 1 <= (written.day or 1) <= 31:
         return None
     return written
 
 
-def parse_date(value: str, *, order: str = "mdy") -> datetime.date | None:
+def parse_date(value: str, *, order: str = "mdy", language: str = "en") -> datetime.date | None:
     """The day a column's value means (a time after it is ignored), or `None`."""
     head = re.split(r"[T ](?=\d{1,2}:\d{2})|(?<=\d)T(?=\d{4})", value.strip(), maxsplit=1)[0]
-    written = read_date(head, order=order)
+    written = read_date(head, order=order, language=language)
     return None if written is None or not written.year or not written.day else written.as_date()
 
 
@@ -164,15 +168,7 @@ def _roles(kinds: list[str], values: list[str], order: str) -> tuple[str, ...] |
     return table.get(form)
 
 
-def _like(word: str, example: str) -> str:
-    """`word` as long and in the case of `example`: `Mar`, `MARCH`, `sept`."""
-    if len(example) < 5 and example.lower() != "june" and example.lower() != "july":
-        word = word[: 4 if len(example) == 4 and word == "september" else 3]
+def _cased(word: str, example: str) -> str:
     if example.isupper():
         return word.upper()
     return word.capitalize() if example[:1].isupper() else word
-
-
-def without_year(written: WrittenDate) -> WrittenDate:
-    """The same date with its year forgotten."""
-    return replace(written, year=None)

@@ -12,7 +12,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 import charset_normalizer
 
@@ -20,6 +20,9 @@ from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.reasons import Reason, Refused
 from gradient_assets.deid.text.bodies import plain_text
 from gradient_assets.deid.text.columns import ROLES, identifiers_of_columns
+
+if TYPE_CHECKING:
+    import _csv
 
 MAX_FIELD_CHARACTERS = 16 * 1024 * 1024
 """One field; 10 MB reports exist (concatenated histories), an unclosed quote must not swallow the file into memory."""
@@ -32,6 +35,18 @@ _NAMED_DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "
 _MULTIBYTE = ("gb18030", "utf_16_le", "utf_16_be", "shift_jis", "euc_kr")
 _GUESSED = ("cp1252", "latin_1", *_MULTIBYTE)
 _UNIT = "\x1f"
+_UNDECODED = "\udcff"
+_MARKING = "gradient-marking"
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    """Bytes that do not fit become a lone surrogate, so that one bad row does not stop the file.  `surrogateescape` does
+    that for one-byte codes and UTF-8; UTF-16 it lets fail for good."""
+    assert isinstance(error, UnicodeDecodeError), "registered for decoding"
+    return _UNDECODED, error.end
+
+
+codecs.register_error(_MARKING, _mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +106,11 @@ def read_reports(stream: BinaryIO, layout: ReportLayout) -> Iterator[ReportRow |
     (unknown encoding, or not even the header can be decoded).  Undecodable bytes in a row refuse that row.
     """
     encoding, source = _decoder_of(stream, layout.encoding)
-    # Bytes that do not fit stay visible as lone surrogates, so that one bad row does not stop the file.
-    lines = io.TextIOWrapper(source, encoding=encoding, errors="surrogateescape", newline="")
+    lines = io.TextIOWrapper(source, encoding=encoding, errors=_MARKING, newline="")
     try:
         yield from _rows(_physical_lines(lines), layout)
     except UnicodeError:
-        # Some codecs give up for good: UTF-16 without a byte order mark, or one that changes in mid-file.
+        # Some codecs give up for good, whatever is done about errors.
         raise Refused(Reason.UNDECODABLE_TEXT, "the codec can't go on in this file") from None
     finally:
         lines.detach()
@@ -117,21 +131,32 @@ def _rows(lines: Iterator[str], layout: ReportLayout) -> Iterator[ReportRow | Re
     positions = _positions(header, layout)
     number = 0
     while True:
+        before = rows.line_num
         try:
             fields = next(rows)
         except StopIteration:
             return
         except csv.Error as error:
             number += 1
-            large = "field limit" in str(error)
-            yield RefusedRow(
-                number, Reason.REPORT_TOO_LARGE if large else Reason.MALFORMED_ROW, "the quoting or a field"
-            )
+            yield _unreadable(number, str(error), rows.line_num - before)
             continue
         if not fields:
             continue
         number += 1
+        if [name.strip("\ufeff \t") for name in fields] == header:
+            # Two exports in one file, one after the other.
+            yield RefusedRow(number, Reason.MALFORMED_ROW, "the header line once more")
+            continue
         yield _row(number, fields, len(header), positions, layout, delimiter)
+
+
+def _unreadable(number: int, error: str, lines: int) -> RefusedRow:
+    if "field limit" in error:
+        return RefusedRow(number, Reason.REPORT_TOO_LARGE, f"a field of more than {MAX_FIELD_CHARACTERS:,} characters")
+    if "unexpected end" in error:
+        # What a quote swallowed can't be told from a report's own lines: read as rows, they would be taken for reports.
+        return RefusedRow(number, Reason.MALFORMED_ROW, f"a quote never closes; {lines:,} lines to the end are in it")
+    return RefusedRow(number, Reason.MALFORMED_ROW, f"the quoting, over {lines:,} lines")
 
 
 def _row(
@@ -144,6 +169,10 @@ def _row(
         return RefusedRow(number, Reason.UNDECODABLE_TEXT, "bytes do not fit the encoding")
     if len(delimiter) > 1:
         values = {role: value.replace(_UNIT, delimiter) for role, value in values.items()}
+    values = {role: value.replace("\ufeff", "").strip("\0") for role, value in values.items()}
+    if any("\0" in value for value in values.values()):
+        # `J\0o\0h\0n` is a name to a reader and none to a rule: UTF-16 read as another code, or binary content.
+        return RefusedRow(number, Reason.UNDECODABLE_TEXT, "zero bytes within a value")
     try:
         values["text"] = plain_text(values["text"])
     except Refused as refusal:
@@ -165,7 +194,7 @@ def _positions(header: list[str], layout: ReportLayout) -> dict[str, int]:
     return positions
 
 
-def _reader(lines: Iterable[str], delimiter: str, layout: ReportLayout) -> Iterator[list[str]]:
+def _reader(lines: Iterable[str], delimiter: str, layout: ReportLayout) -> _csv.Reader:
     csv.field_size_limit(max(csv.field_size_limit(), MAX_FIELD_CHARACTERS))
     if len(delimiter) > 1:
         lines = (line.replace(delimiter, _UNIT) for line in lines)
@@ -192,9 +221,13 @@ def _delimiter_of(first_line: str, layout: ReportLayout) -> str:
 
 
 def _physical_lines(lines: io.TextIOWrapper) -> Iterator[str]:
-    """Lines of at most one field's size, so that a file without line ends is read in pieces."""
-    while line := lines.readline(MAX_FIELD_CHARACTERS):
+    """Lines of at most twice a field's size.  What a longer one holds beyond it is passed over: its row is refused for the
+    field that is too long, and its rest must not be taken for rows."""
+    longest = 2 * MAX_FIELD_CHARACTERS
+    while line := lines.readline(longest):
         yield line
+        while len(line) == longest and line[-1] not in "\r\n":
+            line = lines.readline(longest)
 
 
 def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
@@ -220,8 +253,9 @@ def _decoder_of(stream: BinaryIO, declared: str) -> tuple[str, io.BufferedReader
         raise Refused(Reason.UNDECODABLE_TEXT, "the declared encoding is unknown") from None
     if name == "utf-8":
         name = "utf-8-sig"
-    if name in ("utf-16-le", "utf-16-be") and sample[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        name = "utf-16"
+    if name.startswith("utf-16"):
+        marked = sample[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        name = "utf-16" if marked else _utf16_by_zeros(sample) if name == "utf-16" else name
     source = cast(io.RawIOBase, _Prefixed(sample, stream))
     return name, io.BufferedReader(source, 64 * 1024)
 
@@ -241,8 +275,13 @@ def _detected(sample: bytes) -> str:
         return best.encoding if best.encoding in _MULTIBYTE else "cp1252"
     nulls = sample.count(b"\0")
     if nulls * 3 > len(sample):
-        return "utf-16-le" if sample[1:2] == b"\0" else "utf-16-be"
+        return _utf16_by_zeros(sample)
     return "utf-8"
+
+
+def _utf16_by_zeros(sample: bytes) -> str:
+    """Byte order of UTF-16 without a mark: the headings' letters have their zero byte first or second."""
+    return "utf-16-be" if sample[0::2].count(0) > sample[1::2].count(0) else "utf-16-le"
 
 
 def _read_up_to(stream: BinaryIO, size: int) -> bytes:

@@ -15,6 +15,9 @@ from gradient_assets.deid.text.spans import Span
 
 MAX_LISTED_NAMES = 8
 
+MAX_TITLE_PARTS = 6
+"""`Dr. med. univ. habil.`; a text of nothing but titles must not be read anew from each of them."""
+
 
 def find_cued(reader: NameReader) -> Iterator[Span]:
     """Names at cues, in one pass over the words."""
@@ -24,11 +27,11 @@ def find_cued(reader: NameReader) -> Iterator[Span]:
             yield from _after_title(reader, index)
         if word in cues["labels"]:
             yield from _after_label(reader, index)
-        if word in ("patient", "pt", "pts"):
+        if word in cues["patient_words"]:
             yield from _after_patient(reader, index)
-        if word == "by":
+        if word in cues["agent_words"]:
             yield from _after_by(reader, index)
-        if word in ("with", "to", "w", "from"):
+        if word in cues["communication_words"]:
             yield from _after_communication(reader, index)
         if word in cues["direct_verbs"]:
             yield from _after_verb(reader, index)
@@ -37,31 +40,45 @@ def find_cued(reader: NameReader) -> Iterator[Span]:
         if (
             word in cues["credentials"]
             or word in cues["credentials_after_comma"]
-            or (word == "m" and reading.after(index, 2).lower() in (".d", ". "))
+            or (reading.shapes[index] == LETTER and _dotted_credential(reader, index))
         ):
             yield from _before_credential(reader, index)
 
 
 def _after_title(reader: NameReader, index: int) -> Iterator[Span]:
-    reading = reader.reading
+    reading, cues = reader.reading, reader.lexicon.cues
     gap = reading.soft_gap(index)
     if gap.strip(" .:,") or len(gap) > 4:
         return
     if (
         reading.shapes[index] == UPPER
-        and reading.words[index] in ("ms", "mr", "col", "lt", "sgt", "fr", "capt")
+        and reading.words[index] in cues["titles_also_upper_words"]
         and not reading.shouted[index]
         and "." not in gap
     ):
         return  # MS is a disease, MR a modality
     if (
-        reading.words[index] in ("ms", "mr", "lt", "fr", "col")
+        reading.words[index] in cues["titles_also_shouted_words"]
         and reading.shouted[index]
         and "." not in gap
         and not _surely_name(reader, index + 1)
     ):
         return
-    yield from _listed_names(reader, index + 1, Trust.TITLE, "title")
+    if reading.shapes[index] == LETTER and (reading.after(index) != "." or not _mixed_capital(reader, index + 1)):
+        return  # D. Juan, not vitamin D
+    following = index + 1
+    while following < min(len(reading), index + MAX_TITLE_PARTS) and reading.words[following] in cues["title_parts"]:
+        if reading.shapes[following] == LETTER or reading.gap(following).strip(" .-"):
+            return
+        following += 1
+    yield from _listed_names(reader, following, Trust.TITLE, "title")
+
+
+def _mixed_capital(reader: NameReader, index: int) -> bool:
+    reading = reader.reading
+    return (
+        index < len(reading) and reading.shapes[index] == CAPITAL and reading.words[index] not in reader.lexicon.guarded
+    )
 
 
 def _surely_name(reader: NameReader, index: int) -> bool:
@@ -74,7 +91,7 @@ def _surely_name(reader: NameReader, index: int) -> bool:
 def _listed_names(reader: NameReader, index: int, trust: Trust, rule: str) -> Iterator[Span]:
     """One name, or several: `Drs. A, B and C`."""
     reading = reader.reading
-    plural = index > 0 and reading.words[index - 1] in ("drs", "doctors")
+    plural = index > 0 and reading.words[index - 1] in reader.lexicon.cues["titles_plural"]
     for _ in range(5):
         if index >= len(reading):
             return
@@ -87,7 +104,7 @@ def _listed_names(reader: NameReader, index: int, trust: Trust, rule: str) -> It
         if index >= len(reading):
             return
         gap = reading.gap(found[1]).strip(" .")
-        if reading.words[index] in ("and", "or") and gap in ("", ",", "/"):
+        if reading.words[index] in reader.lexicon.cues["and"] and gap in ("", ",", "/"):
             index += 1
             trust = trust if plural else Trust.MEDIUM
         elif gap in ("&", "/") or (plural and gap == ","):
@@ -148,8 +165,10 @@ def _after_patient(reader: NameReader, index: int) -> Iterator[Span]:
     elif reading.shouted[following]:
         if word in reader.lexicon.frequent_family and word not in reader.lexicon.guarded and len(word) > 2:
             yield reader.span(following, following, "patient")
+    elif reader.lexicon.nouns_in_capitals and not reader.lexicon.is_name(word) and not _verb_follows(reader, following):
+        return  # Patient Sturz
     elif reading.shapes[following] == CAPITAL and not reading.shouted[following] and word not in reader.lexicon.guarded:
-        found = reader.forward(following, Trust.MEDIUM)
+        found = reader.forward(following, Trust.STRONG if reader.lexicon.nouns_in_capitals else Trust.MEDIUM)
         if found:
             yield reader.span(*found, "patient")
 
@@ -166,11 +185,7 @@ def _after_by(reader: NameReader, index: int) -> Iterator[Span]:
     gap = reading.soft_gap(index)
     if len(gap) > 4 or gap.strip(" :\n"):
         return
-    trust = (
-        Trust.STRONG
-        if previous and previous[-1] in ("signed", "dictated", "transcribed", "read", "interpreted")
-        else Trust.MEDIUM
-    )
+    trust = Trust.STRONG if previous and previous[-1] in reader.lexicon.cues["sure_by_verbs"] else Trust.MEDIUM
     yield from _listed_names(reader, _skip_role(reader, index + 1), trust, "by")
 
 
@@ -200,10 +215,10 @@ def _skip_role(reader: NameReader, index: int) -> int:
     for _ in range(4):
         if index < len(reading) - 1 and (
             reading.words[index] in reader.lexicon.cues["roles"]
-            or reading.words[index] in ("the", "s", "patients", "patient", "ordering", "referring", "our")
+            or reading.words[index] in reader.lexicon.cues["role_fillers"]
         ):
             gap = reading.soft_gap(index)
-            if gap.strip(" ,'("):
+            if gap.strip(" ,'(-"):
                 break
             index += 1
     return index
@@ -211,25 +226,37 @@ def _skip_role(reader: NameReader, index: int) -> int:
 
 def _after_relation(reader: NameReader, index: int) -> Iterator[Span]:
     reading = reader.reading
-    if index >= 2 and reading.words[index - 1] == "s" and reading.gap(index - 2) == "'":  # April's daughter
+    if (
+        index >= 2 and reading.words[index - 1] in reader.lexicon.cues["possessive"] and reading.gap(index - 2) == "'"
+    ):  # April's daughter
         owner = index - 2
         if reading.shapes[owner] == CAPITAL and (
             reader.known.is_known(reading.words[owner]) or _surely_name(reader, owner)
         ):
             yield reader.span(owner, owner, "relation")
     following = index + 1
-    if following < len(reading) and reading.words[following] == "named":
+    if following < len(reading) and reading.words[following] in reader.lexicon.cues["named"]:
         following += 1
     if following >= len(reading):
         return
     gap = reading.soft_gap(following - 1)
     if len(gap) > 3 or gap.strip(" ,(:"):
         return
-    if reading.words[index] in ("parent", "partner", "twin", "friend") and reading.shouted[index]:
+    if reading.words[index] in reader.lexicon.cues["relations_also_words"] and reading.shouted[index]:
         return
     found = reader.forward(following, Trust.MEDIUM, comma=False)
     if found:
         yield reader.span(*found, "relation")
+
+
+def _dotted_credential(reader: NameReader, index: int) -> bool:
+    """`M.D.`, `M. D.`: two letters that are a credential."""
+    reading = reader.reading
+    return (
+        index + 1 < len(reading)
+        and reading.gap(index) in (".", ". ")
+        and f"{reading.words[index]}.{reading.words[index + 1]}" in reader.lexicon.cues["credentials_in_letters"]
+    )
 
 
 def _before_credential(reader: NameReader, index: int) -> Iterator[Span]:
@@ -240,14 +267,16 @@ def _before_credential(reader: NameReader, index: int) -> Iterator[Span]:
     gap = reading.soft_gap(index - 1)
     if len(gap) > 3 or gap.strip(" .") not in ("", ",", "-"):
         return
-    if word == "m":
-        if not (index + 1 < len(reading) and reading.words[index + 1] == "d" and reading.shapes[index] == LETTER):
+    if reading.shapes[index] == LETTER:
+        if not _dotted_credential(reader, index):
             return
-    elif reading.shapes[index] == LOWER and not (word in ("md", "rn", "np") and reading.shapes[index - 1] != LOWER):
+    elif reading.shapes[index] == LOWER and not (
+        word in cues["credentials_in_lower_case"] and reading.shapes[index - 1] != LOWER
+    ):
         return
     if word in cues["credentials_after_comma"] and "," not in gap:
         return
-    if "," not in gap and word in ("np", "frcr", "rra", "dms") and reading.shouted[index]:
+    if "," not in gap and word in cues["credentials_also_words"] and reading.shouted[index]:
         return
     last = index - 1
     for _ in range(3):  # Jane Doe, MD, PhD

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 
 from gradient_assets.deid.text.lexicon import Lexicon, lexicon
 from gradient_assets.deid.text.reading import Reading
@@ -26,27 +25,6 @@ _NUMERIC = re.compile(
     r")(?![\d]|[-/.,]\d)"
 )
 _ISO_TIME = re.compile(r"(?<![\d.,/-])((?:19|20)\d\d-\d\d-\d\d)(?=[T ]\d\d:?\d\d)|(?<!\d)((?:19|20)\d{6})(?=[T]\d{4})")
-_SHORT = re.compile(r"(?<![\d./,-])(\d{1,2})([/-])(\d{1,2})(?![\d%]|[/.,-]\d|[/-])")
-_DIGIT_BEFORE_WORD = re.compile(
-    r"(\d{1,4})(?:st|nd|rd|th)?(?:\ ?-\ ?\d{1,2}(?:st|nd|rd|th)?)?(?:\ day)?(?:\ of)?[ \-./,]{0,2}$", re.IGNORECASE
-)
-_AFTER_MONTH = re.compile(
-    r"\.?(?:"
-    r"[ \-./,]{1,2}(?:the\ )?(?P<d>\d{1,2})(?:st|nd|rd|th)?(?!\d|:\d|[/%]|\.\d)"
-    r"(?:\ ?(?:-|to|and|&|through|thru)\ ?\d{1,2}(?:st|nd|rd|th)?(?!\d|:\d|%))?"
-    r"(?P<dy>[ ,.\-/]{1,3}(?:in\ )?(?P<y>(?:19|20)\d\d|'\d\d|(?<=[-/])\d\d)(?!\d))?"
-    r"|[ \-./,]{0,3}(?:of\ )?(?P<yy>(?:19|20)\d\d|'\d\d)(?!\d)"
-    r"|[-/. ](?P<dayless>\d\d)(?!\d|:\d|%|\.\d)"
-    r"|\ (?P<ordinal>first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|thirteenth|fourteenth|"
-    r"fifteenth|sixteenth|seventeenth|eighteenth|nineteenth|twentieth|thirtieth|twenty[ -][a-z]{5,7}|thirty[ -]first)\b"
-    r"(?:,?\ (?:19|20)\d\d(?!\d))?"
-    r")",
-    re.IGNORECASE,
-)
-_YEAR_AFTER = re.compile(r"[ ,.\-/']{1,3}((?:19|20)\d\d|\d\d)(?!\d|:\d|%|\.\d)")
-_WEEKDAY_BEFORE = re.compile(
-    r"(?:mon|tues?|wed(?:nes)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\ (?:the\ )?$", re.IGNORECASE
-)
 
 
 def find_dates(reading: Reading, language: str) -> Iterator[Span]:
@@ -55,9 +33,11 @@ def find_dates(reading: Reading, language: str) -> Iterator[Span]:
     words = lexicon(language)
     for match in _NUMERIC.finditer(text):
         if _plausible(match):
-            yield _with_weekday(text, match.start(), match.end(), "numeric")
+            yield _with_weekday(words, text, match.start(), match.end(), "numeric")
     for match in _ISO_TIME.finditer(text):
         yield Span(match.start(), match.end(), "DATE", "date-iso")
+    for match in words.expressions["more_dates"].finditer(text):
+        yield _with_weekday(words, text, match.start(), match.end(), "national")
     yield from _named_months(reading, words)
     yield from find_short_dates(reading, language)
 
@@ -65,10 +45,9 @@ def find_dates(reading: Reading, language: str) -> Iterator[Span]:
 def find_short_dates(reading: Reading, language: str) -> Iterator[Span]:
     """Bare `6/8`, told by what stands around it; asked again when names are known, because a date may follow one."""
     words = lexicon(language)
-    if "/" in reading.text or "-" in reading.text:
-        for match in _SHORT.finditer(reading.text):
-            if _short_date(reading, match, words):
-                yield Span(match.start(), match.end(), "DATE", "date-short")
+    for match in words.expressions["short_date"].finditer(reading.text):
+        if _short_date(reading, match, words):
+            yield Span(match.start(), match.end(), "DATE", "date-short")
 
 
 def _plausible(match: re.Match[str]) -> bool:
@@ -90,26 +69,28 @@ def _named_months(reading: Reading, words: Lexicon) -> Iterator[Span]:
         if word not in months:
             continue
         start, end = reading.starts[index], reading.ends[index]
-        before = _DIGIT_BEFORE_WORD.search(text[max(0, start - 24) : start])
+        before = words.expressions["day_before_month"].search(text[max(0, start - 24) : start])
         leading = before.group(1) if before else ""
         leads = bool(before) and _leading_number(text, start - len(before.group() if before else ""), leading)
-        after = _AFTER_MONTH.match(text, end)
+        after = words.expressions["after_month"].match(text, end)
         if leads and before:
             begin = start - len(before.group())
             if len(leading) == 4:
-                day = _YEAR_AFTER.match(text, end)
-                yield _with_weekday(text, begin, day.end() if day and len(day.group(1)) <= 2 else end, "named-month")
+                day = words.expressions["year_after"].match(text, end)
+                yield _with_weekday(
+                    words, text, begin, day.end() if day and len(day.group(1)) <= 2 else end, "named-month"
+                )
                 continue
-            if word == "may" and _verb_after_may(reading, index, words):
+            if word in words.cues["months_also_verbs"] and _verb_after_may(reading, index, words):
                 continue
-            year = _YEAR_AFTER.match(
+            year = words.expressions["year_after"].match(
                 text, end + (1 if text[end : end + 1] == "." and text[end + 1 : end + 2] in " ,-/" else 0)
             )
-            yield _with_weekday(text, begin, year.end() if year else end, "named-month")
-        elif after and not (after["dayless"] and not _dayless_year(word, reading, index)):
-            if word in ("may", "mar", "march", "sun", "dec") and not _month_here(reading, index, after):
+            yield _with_weekday(words, text, begin, year.end() if year else end, "named-month")
+        elif after and not (after["dayless"] and not _dayless_year(reading, index)):
+            if word in words.cues["ambiguous_months"] and not _month_here(reading, index, after):
                 continue
-            yield _with_weekday(text, start, after.end(), "named-month")
+            yield _with_weekday(words, text, start, after.end(), "named-month")
 
 
 def _verb_after_may(reading: Reading, index: int, words: Lexicon) -> bool:
@@ -132,7 +113,7 @@ def _leading_number(text: str, begin: int, number: str) -> bool:
     return 1 <= value <= 31 or 1900 <= value <= 2100
 
 
-def _dayless_year(word: str, reading: Reading, index: int) -> bool:
+def _dayless_year(reading: Reading, index: int) -> bool:
     """`Mar-13`, `May 14`: a day or a two-digit year; either way a date.  `may 50` is not."""
     return reading.shapes[index] != 0
 
@@ -142,19 +123,13 @@ def _month_here(reading: Reading, index: int, after: re.Match[str]) -> bool:
     return reading.shapes[index] != 0 or bool(after["y"] or after["yy"])
 
 
-def _with_weekday(text: str, start: int, end: int, rule: str) -> Span:
-    weekday = _WEEKDAY_BEFORE.search(text[max(0, start - 16) : start])
+def _with_weekday(words: Lexicon, text: str, start: int, end: int, rule: str) -> Span:
+    weekday = words.expressions["weekday_before"].search(text[max(0, start - 16) : start])
     if weekday:
         begin = start - len(weekday.group())
         if begin == 0 or not text[begin - 1].isalnum():
             start = begin
     return Span(start, end, "DATE", f"date-{rule}")
-
-
-@lru_cache(maxsize=4)
-def _label_marks(language: str) -> re.Pattern[str]:
-    # `D: 3/4 T: 3/5`: dictated, transcribed, read, signed
-    return re.compile(r"(?:^|[\s(])(?:[DTRS]|DD|DT|TD|TT|DOS|DOE|DOB)[:;]?\ ?$")
 
 
 def _short_date(reading: Reading, match: re.Match[str], words: Lexicon) -> bool:
@@ -182,10 +157,10 @@ def _short_date(reading: Reading, match: re.Match[str], words: Lexicon) -> bool:
         return False
     if reading.words[last] in cues["date_not_before"] or ("(" in gap and ")" in gap):
         return False
-    if _label_marks(words.language).search(text[max(0, start - 6) : start]):
+    if words.expressions["short_date_label"].search(text[max(0, start - 6) : start]):
         return True
     if match[2] == "-":
-        return reading.words[last] in ("dated", "since", "dos") and gap.strip(" ") == ""
+        return reading.words[last] in cues["date_before_dash"] and gap.strip(" ") == ""
     if gap.strip(" :(") == "" and reading.words[last] in cues["date_before"]:
         return True
     if last in reading.taken and gap.strip(" ,") == "":

@@ -7,7 +7,7 @@ the patient → patterns and dates → institutions → cues → lists → propa
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 from gradient_assets.deid.identifiers import KnownIdentifiers
@@ -15,6 +15,7 @@ from gradient_assets.deid.identity import Person
 from gradient_assets.deid.reasons import Reason, Refused
 from gradient_assets.deid.text.cues import find_cued
 from gradient_assets.deid.text.dates import find_dates, find_short_dates
+from gradient_assets.deid.text.detectors.interface import Detector
 from gradient_assets.deid.text.facilities import find_facilities, find_places_of_care
 from gradient_assets.deid.text.guarding import protect
 from gradient_assets.deid.text.known import KnownMatcher
@@ -25,15 +26,12 @@ from gradient_assets.deid.text.patterns import find_patterns
 from gradient_assets.deid.text.reading import Reading
 from gradient_assets.deid.text.replace import DateTreatment, Replacement, Replacer
 from gradient_assets.deid.text.signatures import find_signatures
-from gradient_assets.deid.text.spans import CleanedText, Span, disjoint, joined_names
+from gradient_assets.deid.text.spans import KINDS, CleanedText, Span, disjoint, joined_names
 
-ENGINE_VERSION = "1"
+ENGINE_VERSION = "2"
 """Changes whenever the same text may come out differently."""
 
 CACHED_PATIENTS = 512
-
-Detector = Callable[[str], Sequence[Span]]
-"""A further detector: spans of a text, offsets into it.  It may only add to what the rules find."""
 
 
 class TextCleaner(Protocol):
@@ -56,7 +54,10 @@ class TextEngine:
         date_order: Literal["mdy", "dmy", "ymd"] = "mdy",
         detectors: Sequence[Detector] = (),
     ) -> None:
-        """Raises `ValueError` for an unknown replacement, date treatment or language."""
+        """`detectors` add to what the rules find.
+
+        Raises `ValueError` for an unknown replacement, date treatment or language.
+        """
         if replace not in ("tags", "surrogates"):
             raise ValueError(f"replace {replace!r}: expected tags or surrogates")
         if dates not in ("year", "shift", "keep"):
@@ -81,17 +82,30 @@ class TextEngine:
         except Exception as error:
             raise Refused(Reason.TEXT_ENGINE_FAILED, type(error).__name__) from None
 
-    def clean(self, text: str, identifiers: KnownIdentifiers, person: Person) -> CleanedText:
-        """The text with every found span replaced.  Raises `Refused(TEXT_ENGINE_FAILED)`; the original never passes through."""
+    def clean(
+        self,
+        text: str,
+        identifiers: KnownIdentifiers,
+        person: Person,
+        *,
+        replace: Replacement | None = None,
+        draw: int = 0,
+    ) -> CleanedText:
+        """The text with every found span replaced.  Raises `Refused(TEXT_ENGINE_FAILED)`; the original never passes through.
+
+        `replace`: another replacement than the engine's for this text.  `draw`: other surrogates than the first.
+        """
         try:
             spans = self._find(text, identifiers)
             replacer = Replacer(
                 identifiers,
                 person,
                 lexicon(self.language),
-                replace=self.replace,
+                replace=replace or self.replace,
                 dates=self.dates,
                 date_order=self.date_order,
+                text=text,
+                draw=draw,
             )
             pieces: list[str] = []
             position = 0
@@ -130,7 +144,7 @@ class TextEngine:
         found.extend(find_short_dates(reading, self.language))
         spans = [Span(*reading.folded.original(span.start, span.end), span.kind, span.rule) for span in found]
         for detector in self.detectors:
-            spans.extend(detector(text))
+            spans.extend(_checked(detector.detect(text), text))
         return joined_names(disjoint(spans), text)
 
     def _matcher(self, identifiers: KnownIdentifiers) -> KnownMatcher:
@@ -140,3 +154,10 @@ class TextEngine:
             if len(self._matchers) > CACHED_PATIENTS:
                 self._matchers.popitem(last=False)
         return matcher
+
+
+def _checked(spans: Sequence[Span], text: str) -> Sequence[Span]:
+    """The spans, if they are spans of this text.  One that begins at -5 put a piece of the original behind the cleaned text."""
+    if any(not 0 <= span.start < span.end <= len(text) or span.kind not in KINDS for span in spans):
+        raise ValueError("a detector's span lies outside of the text or is of no known kind")
+    return spans

@@ -7,36 +7,28 @@ institution of the record is `known`'s business.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
-from gradient_assets.deid.text.lexicon import Lexicon, lexicon
+from gradient_assets.deid.text.lexicon import Lexicon
 from gradient_assets.deid.text.reading import CAPITAL, LOWER, Reading
 from gradient_assets.deid.text.spans import Span
 
 MAX_WORDS_BEFORE = 5
-_INNER = frozenset(("of", "the", "and", "for", "at", "s", "de", "la", "our"))
-_CARRIERS = frozenset(("health", "healthcare", "memorial", "university", "imaging", "radiology"))
-
-
-@lru_cache(maxsize=4)
-def _heads(language: str) -> dict[str, tuple[tuple[str, ...], ...]]:
-    """Facility nouns by their first word, the longest first."""
-    heads: dict[str, list[tuple[str, ...]]] = {}
-    for noun in lexicon(language).cues["facility_heads"]:
-        words = tuple(noun.replace("'", "").split())
-        heads.setdefault(words[0], []).append(words)
-    return {first: tuple(sorted(nouns, key=len, reverse=True)) for first, nouns in heads.items()}
 
 
 def find_facilities(reading: Reading, words: Lexicon) -> Iterator[Span]:
     """Spans of institution names."""
-    heads = _heads(words.language)
+    heads, endings = words.facility_heads, tuple(words.cues["facility_suffixes"])
     for index, word in enumerate(reading.words):
-        if word not in heads or reading.shapes[index] == LOWER:
+        if reading.shapes[index] == LOWER:
+            continue
+        if word not in heads:
+            if endings and word.endswith(endings) and _compound_name(word, endings, words):
+                last = _right_end(reading, index, words, compound=True)[0]
+                yield Span(reading.starts[index], last, "INSTITUTION", "facility-compound")
             continue
         for noun in heads[word]:
             if tuple(reading.words[index : index + len(noun)]) == noun and _together(
-                reading, index, index + len(noun) - 1
+                reading, index, index + len(noun) - 1, words
             ):
                 span = _name_around(reading, index, index + len(noun) - 1, words)
                 if span:
@@ -46,11 +38,16 @@ def find_facilities(reading: Reading, words: Lexicon) -> Iterator[Span]:
 
 def find_places_of_care(reading: Reading, words: Lexicon) -> Iterator[Span]:
     """`seen at Riverside Methodist`, `transferred from Lakeview`: capitals behind a verb of care and a place word."""
+    places = words.cues["care_places"]
     for index, word in enumerate(reading.words):
-        if word not in ("at", "from", "to") or index == 0 or reading.shapes[index] != LOWER:
+        if (
+            (word not in places and word not in words.cues["care_goals"])
+            or index == 0
+            or reading.shapes[index] != LOWER
+        ):
             continue
         if reading.words[index - 1] not in words.cues["care_verbs"] or (
-            word == "to" and reading.words[index - 1] != "transferred"
+            word not in places and reading.words[index - 1] not in words.cues["care_goal_verbs"]
         ):
             continue
         last = index
@@ -58,10 +55,10 @@ def find_places_of_care(reading: Reading, words: Lexicon) -> Iterator[Span]:
             last + 1 < len(reading) and last - index < MAX_WORDS_BEFORE and reading.gap(last) in (" ", "-", "'", ". ")
         ):
             following = reading.words[last + 1]
-            if following == "s" and reading.gap(last) == "'":
+            if following in words.cues["possessive"] and reading.gap(last) == "'":
                 last += 1
                 continue
-            if reading.gap(last) == ". " and reading.words[last] not in ("st", "mt", "ft"):
+            if reading.gap(last) == ". " and reading.words[last] not in words.cues["place_abbreviations"]:
                 break
             if (
                 reading.shapes[last + 1] != CAPITAL
@@ -75,9 +72,23 @@ def find_places_of_care(reading: Reading, words: Lexicon) -> Iterator[Span]:
             yield Span(reading.starts[index + 1], reading.ends[last], "INSTITUTION", "place-of-care")
 
 
-def _together(reading: Reading, first: int, last: int) -> bool:
+def _compound_name(word: str, endings: tuple[str, ...], words: Lexicon) -> bool:
+    """`Marienkrankenhaus`, not `Kreiskrankenhaus`: what stands before the noun is no plain word."""
+    front = next(word.removesuffix(ending) for ending in endings if word.endswith(ending))
+    generic = words.cues["facility_generic"]
+    return (
+        len(front) > 2
+        and word not in generic
+        and not {front, front.removesuffix("s")} & generic
+        and front not in words.guarded
+    )
+
+
+def _together(reading: Reading, first: int, last: int, lexicon: Lexicon) -> bool:
     return all(
-        reading.gap(index) in (" ", "'", "-") and reading.shapes[index + 1] != LOWER for index in range(first, last)
+        reading.gap(index) in (" ", "'", "-")
+        and (reading.shapes[index + 1] != LOWER or (index + 1 < last and lexicon.cues["facility_named_behind"]))
+        for index in range(first, last)
     )
 
 
@@ -89,36 +100,49 @@ def _name_around(reading: Reading, head: int, last: int, lexicon: Lexicon) -> Sp
         gap = reading.gap(position)
         word = reading.words[position]
         if gap not in (" ", "'", "-", ". ", "' ", " & ", " - ") or (
-            gap == ". " and word not in ("st", "mt", "ft", "dr")
+            gap == ". " and word not in lexicon.cues["facility_abbreviations"]
         ):
             break
         if position in reading.taken:
             break
-        if word == "our" and reading.shapes[position] != LOWER and own:
+        if word in lexicon.cues["facility_openers"] and reading.shapes[position] != LOWER and own:
             start = position
             break
-        inner = word in _INNER and position > 0 and reading.gap(position - 1) in (" ", "'", ". ")
+        if lexicon.cues["facility_named_behind"] and _is_other_head(word, lexicon):
+            break
+        inner = (
+            word in lexicon.cues["facility_inner"] and position > 0 and reading.gap(position - 1) in (" ", "'", ". ")
+        )
         if reading.shapes[position] == LOWER and not inner:
             break
-        if word in lexicon.cues["name_stops"] and word not in ("st", "a", "i", "the", "of", "our", "and", "for"):
+        if word in lexicon.cues["name_stops"] and word not in lexicon.cues["facility_name_stops_kept"]:
             break
         if not inner and reading.shapes[position] != LOWER:
             if word not in generic and word not in lexicon.cues["name_stops"] and _proper(reading, position, lexicon):
                 own += 1
                 start = position
-            elif (word in generic and not _function_word(word, lexicon)) or word == "va":
+            elif (word in generic and not _function_word(word, lexicon)) or word in lexicon.cues[
+                "facility_short_generic"
+            ]:
                 start = position
             elif not reading.shouted[position] and word in lexicon.clinical:
                 start = position  # Harbor Point Clinic, Stone Ridge Hospital: an own word must still come
             else:
                 break
         position -= 1
-    while start < head and reading.words[start] in ("the", "at", "of", "and", "s", "for"):
+    while start < head and reading.words[start] in lexicon.cues["facility_outer"]:
         start += 1
-    if own == 0:
+    end, own_after = _right_end(reading, last, lexicon)
+    if own + own_after == 0:
         return None
-    end = _right_end(reading, head, last, lexicon)
+    if own == 0:
+        start = head
     return Span(reading.starts[start], end, "INSTITUTION", "facility")
+
+
+def _is_other_head(word: str, lexicon: Lexicon) -> bool:
+    """`Pflegeheim Seniorenresidenz Rosengarten`: another institution's noun, of which only the second carries the name."""
+    return word in lexicon.facility_heads and word not in lexicon.cues["facility_generic"]
 
 
 def _function_word(word: str, lexicon: Lexicon) -> bool:
@@ -135,36 +159,56 @@ def _proper(reading: Reading, position: int, lexicon: Lexicon) -> bool:
     return word not in lexicon.clinical or word in lexicon.cues["facility_proper"]
 
 
-def _right_end(reading: Reading, head: int, last: int, lexicon: Lexicon) -> int:
-    """`X Health Torrance Hills`, `University of Y Hospital`, `X Hospital of Y`, `X Hospital - Y Campus`."""
-    end = reading.ends[last]
-    carrier = reading.words[last] in _CARRIERS
+def _right_end(reading: Reading, last: int, lexicon: Lexicon, *, compound: bool = False) -> tuple[int, int]:
+    """Where a name ends to the right of its noun, and how many words there can be its own without any on the left.
+
+    `X Health Torrance Hills`, `University of Y Hospital`, `X Hospital of Y`; where the language names institutions behind
+    their noun (`Klinikum Großhadern`, `Hospital de la Paz`) words there make the name.
+    """
+    cues = lexicon.cues
+    end, own = reading.ends[last], 0
+    carrier = reading.words[last] in cues["facility_carriers"]
+    named_behind = reading.words[last] in cues["facility_named_behind"] or compound
     position = last + 1
-    for _ in range(4):
+    for _ in range(5 if named_behind else 4):
         if position >= len(reading):
             break
         gap = reading.gap(position - 1)
         word = reading.words[position]
-        if gap != " " or position in reading.taken or (reading.shapes[position] == LOWER and word != "of"):
+        joint = word in cues["facility_of"]
+        abbreviated = gap in (". ", ".") and reading.words[position - 1] in cues["facility_abbreviations"]
+        if not (gap == " " or (named_behind and (gap == "-" or abbreviated))) or position in reading.taken:
             break
-        if word == "of":
-            if (
-                position + 1 < len(reading)
-                and reading.shapes[position + 1] != LOWER
-                and reading.words[position + 1] not in lexicon.guarded
-            ):
-                position += 1
-                continue
+        if (reading.shapes[position] == LOWER and not joint) or (named_behind and _is_other_head(word, lexicon)):
             break
-        after_of = reading.words[position - 1] == "of"
-        if not (carrier or after_of) or (
-            word in lexicon.guarded
-            and word not in lexicon.cues["facility_proper"]
-            and word not in lexicon.cues["facility_generic"]
+        if joint:
+            if not _goes_on(reading, position + 1, lexicon):
+                break
+            position += 1
+            continue
+        after_of = reading.words[position - 1] in cues["facility_of"]
+        if not (carrier or after_of or named_behind) or (
+            word in lexicon.guarded and word not in cues["facility_proper"] and word not in cues["facility_generic"]
         ):
             break
-        if word in lexicon.cues["name_stops"]:
+        if word in cues["name_stops"]:
             break
+        if named_behind:
+            own += word not in cues["facility_generic"] and not reading.shouted[position]
         end = reading.ends[position]
         position += 1
-    return end
+    return end, own
+
+
+def _goes_on(reading: Reading, position: int, lexicon: Lexicon) -> bool:
+    """Behind `of` or `de la` comes a capital that is no plain word."""
+    while position < len(reading) and reading.words[position] in lexicon.cues["facility_of"]:
+        position += 1
+    return (
+        position < len(reading)
+        and reading.shapes[position] != LOWER
+        and (
+            reading.words[position] not in lexicon.guarded
+            or reading.words[position] in lexicon.cues["facility_proper_behind"]
+        )
+    )

@@ -11,27 +11,6 @@ import re
 from gradient_assets.deid.text.lexicon import Lexicon
 from gradient_assets.deid.text.reading import LETTER, LOWER, Reading
 
-_BETWEEN = frozenset(
-    (
-        "i",
-        "ii",
-        "iii",
-        "iv",
-        "v",
-        "vi",
-        "type",
-        "grade",
-        "stage",
-        "class",
-        "s",
-        "like",
-        "a",
-        "b",
-        "c",
-        "modified",
-        "the",
-    )
-)
 _NO_BREAK = re.compile(r"[.;:\n,]")
 _REACH = 3
 """Words that may stand between an eponym and its noun (`Salter-Harris type II fracture`)."""
@@ -42,6 +21,9 @@ def protect(reading: Reading, lexicon: Lexicon) -> None:
     words, eponyms = reading.words, lexicon.eponyms
     hits = [index for index, word in enumerate(words) if word in eponyms]
     for index in hits:
+        if _after_prefix(reading, index, lexicon):
+            reading.protected.add(index)
+            continue
         if _after_title(reading, index, lexicon):
             continue
         if (
@@ -54,6 +36,18 @@ def protect(reading: Reading, lexicon: Lexicon) -> None:
         for other in (index - 1, index + 1):
             if other in reading.protected and 0 <= other < len(words) and reading.gap(min(index, other)) == "-":
                 reading.protected.add(index)
+
+
+def _after_prefix(reading: Reading, index: int, lexicon: Lexicon) -> bool:
+    """`Morbus Bechterew`, `M. Bechterew`: a word (or its letter) that only stands before an eponym."""
+    if index == 0 or reading.gap(index - 1) not in (" ", ". ", "."):
+        return False
+    before = reading.words[index - 1]
+    if reading.shapes[index - 1] == LETTER:
+        return (
+            before in lexicon.cues["eponym_prefixes"] and reading.words[index] in lexicon.cues["eponyms_after_letter"]
+        )
+    return before in lexicon.cues["eponym_prefixes"]
 
 
 def _after_title(reading: Reading, index: int, lexicon: Lexicon) -> bool:
@@ -89,7 +83,9 @@ def _names_noun(reading: Reading, index: int, lexicon: Lexicon) -> bool:
         if gap == "-" or (word in lexicon.eponyms and gap == " "):
             position = following
             continue
-        if word not in _BETWEEN and not (step <= 2 and word in lexicon.clinical and reading.shapes[following] == LOWER):
+        if word not in lexicon.cues["eponym_between"] and not (
+            step <= 2 and word in lexicon.clinical and reading.shapes[following] == LOWER
+        ):
             return False
         position = following
     return False
@@ -97,7 +93,8 @@ def _names_noun(reading: Reading, index: int, lexicon: Lexicon) -> bool:
 
 def _follows_noun(reading: Reading, index: int, lexicon: Lexicon) -> bool:
     """`pouch of Douglas`, `circle of Willis`, `tetralogy of Fallot`."""
+    cues, words = lexicon.cues, reading.words
     back = index - 1
-    if back >= 1 and reading.words[back] == "the":
+    if back >= 1 and words[back] in cues["eponym_articles"]:
         back -= 1
-    return back >= 1 and reading.words[back] == "of" and reading.words[back - 1] in lexicon.eponym_nouns
+    return back >= 1 and words[back] in cues["eponym_of"] and words[back - 1] in lexicon.eponym_nouns

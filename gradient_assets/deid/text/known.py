@@ -25,8 +25,6 @@ _CHUNK = re.compile(r"[A-Za-z0-9]+")
 _DOTTED = re.compile(r"(?<![\w.])[A-Z]\.[ -]?(?:[A-Z]\.[ -]?){0,2}[A-Z](?:\.|(?![\w.]))")
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "å": "aa", "ø": "oe"})
 
-_ORGAN_VERBS = frozenset(("is", "was", "has", "had", "s", "will", "would", "calls", "called"))
-
 MIN_FUZZY = 5
 """Shorter names have too many ordinary neighbours."""
 MIN_FUZZY_TWO = 9
@@ -155,7 +153,7 @@ class KnownMatcher:
         return (
             reading.shapes[index] == CAPITAL
             and not reading.shouted[index]
-            and not reading.opens_sentence(index)
+            and not reading.opens_sentence(index, lexicon.cues["titles_abbreviated"])
             and word not in lexicon.cues["name_stops"]
         )
 
@@ -175,9 +173,10 @@ class KnownMatcher:
         if following + 1 >= len(reading) or reading.gap(index) != " ":
             return False
         verb = reading.words[following]
-        if verb in ("is", "was"):
-            return reading.words[following + 1] in ("a", "an") or reading.gap(following).strip(" ")[:2].isdigit()
-        return verb in self._lexicon.cues["person_verbs"] and verb not in _ORGAN_VERBS
+        cues = self._lexicon.cues
+        if verb in cues["to_be"]:
+            return reading.words[following + 1] in cues["articles"] or reading.gap(following).strip(" ")[:2].isdigit()
+        return verb in cues["person_verbs"] and verb not in cues["organ_verbs"]
 
     def _in_company(self, reading: Reading, index: int) -> bool:
         """Next to a title, or to another part (or the initial) of the same person."""
@@ -204,7 +203,11 @@ class KnownMatcher:
                 if (
                     dotted
                     or gap.strip(" ") == ","
-                    or (left and neighbour not in "ai" and reading.shapes[index] == CAPITAL)
+                    or (
+                        left
+                        and neighbour not in self._lexicon.cues["letter_words"]
+                        and reading.shapes[index] == CAPITAL
+                    )
                 ):
                     return True
         return False
@@ -272,7 +275,9 @@ class KnownMatcher:
         letter = reading.words[index]
         if gap_after.startswith((".", "^")):
             return True
-        return letter in self.initials and (letter not in "ai" or not reading.shouted[index])
+        return letter in self.initials and (
+            letter not in self._lexicon.cues["letter_words"] or not reading.shouted[index]
+        )
 
     # numbers and places ------------------------------------------------------------------------------------------------
 
@@ -350,9 +355,18 @@ def _tight(text: str, places: list[int], at: int, size: int) -> bool:
 
 
 def _persons(name: str, lexicon: Lexicon) -> list[_Person]:
-    """A name in DICOM form or free text, once as folded and once with German digraphs."""
-    spellings = dict.fromkeys((fold_plain(name), fold_plain(name.translate(_UMLAUTS))))
+    """A name in DICOM form or free text: as folded, with German digraphs, and with digraphs read as umlauts."""
+    folded = fold_plain(name)
+    spellings = dict.fromkeys((folded, fold_plain(name.translate(_UMLAUTS)), _without_digraphs(folded, lexicon)))
     return [person for spelling in spellings if (person := _person(spelling, lexicon)).parts]
+
+
+def _without_digraphs(name: str, lexicon: Lexicon) -> str:
+    """`MUELLER` of a header is `Müller` in a report, which folds to `Muller`."""
+    name = name.lower() if lexicon.digraphs else name
+    for letter, digraph in lexicon.digraphs.items():
+        name = name.replace(digraph, fold_plain(letter))
+    return name
 
 
 def _person(name: str, lexicon: Lexicon) -> _Person:

@@ -97,7 +97,7 @@ class NameReader:
                 elif (
                     joint == "."
                     and reading.shapes[position] != LETTER
-                    and reading.words[position] not in ("st", "dr", "drs")
+                    and reading.words[position] not in cues["abbreviations_before_names"]
                 ) or joint not in ("", "-", "^", ".", "'"):
                     break
             word = reading.words[position]
@@ -127,7 +127,7 @@ class NameReader:
         word, shape, shouted = reading.words[position], reading.shapes[position], reading.shouted[position]
         if position in reading.taken or (position in reading.protected and trust < Trust.STRONG):
             return False
-        if reading.after(position) == ":" and not self.known.is_known(word):
+        if reading.after(position) == ":" and not self.known.is_known(word) and not self._addressed(position, trust):
             return False
         if word in lexicon.cues["credentials"] or word in lexicon.cues["titles"]:
             return False
@@ -144,6 +144,8 @@ class NameReader:
                 return trust >= Trust.MEDIUM or not opening
             if shouted or shape == UPPER:
                 return is_name and trust >= Trust.STRONG and len(word) > 2
+            if opening and trust == Trust.TITLE and lexicon.unlisted_names and word not in lexicon.clinical:
+                return word not in lexicon.cues["roles"] and word not in lexicon.cues["labels"]
             if not is_name and (
                 word in lexicon.common or word in lexicon.cues["roles"] or word in lexicon.cues["labels"]
             ):
@@ -157,7 +159,19 @@ class NameReader:
             if trust >= Trust.STRONG:
                 return len(word) > 2 or word in lexicon.family or self.known.is_known(word)
             return len(word) > 2 and (word in lexicon.given or word in lexicon.family or self.known.is_known(word))
+        if lexicon.nouns_in_capitals and opening and trust == Trust.MEDIUM and not is_name:
+            return self._next_is_name(position) and reading.words[position + 1] in lexicon.family
         return len(word) > 1 and (trust > Trust.WEAK or not opening or word in lexicon.given or word in lexicon.family)
+
+    def _addressed(self, position: int, trust: Trust) -> bool:
+        """`Dear Dr. Smith:`, the end of a line behind a title; elsewhere a colon follows labels."""
+        reading = self.reading
+        return (
+            trust == Trust.TITLE
+            and reading.words[position] not in self.lexicon.guarded
+            and reading.shapes[position] == CAPITAL
+            and reading.line_end(position) <= reading.ends[position] + 1
+        )
 
     def _next_is_name(self, position: int) -> bool:
         reading, following = self.reading, position + 1
@@ -188,12 +202,8 @@ class NameReader:
         if word in self.lexicon.cues["credentials"] or word in self.lexicon.cues["credentials_after_comma"]:
             return False
         if reading.shapes[position] == LETTER:
-            return reading.text[reading.starts[position] : reading.starts[position] + 3].upper() not in (
-                "M.D",
-                "D.O",
-                "R.N",
-                "P.A",
-            )
+            start = reading.starts[position]
+            return reading.text[start : start + 3].lower() not in self.lexicon.cues["dotted_credentials"]
         if reading.shapes[position] == LOWER or (word in self.lexicon.guarded and not self.known.is_known(word)):
             return (
                 word in self.lexicon.given
@@ -201,22 +211,15 @@ class NameReader:
                 and word not in self.lexicon.cues["name_stops"]
             )
         return (
-            reading.shapes[position] == CAPITAL
+            (reading.shapes[position] == CAPITAL and not self.lexicon.nouns_in_capitals)
             or word in self.lexicon.given
             or self.known.is_known(word)
             or word in self.lexicon.family
         )
 
     def _abbreviated(self, position: int) -> bool:
-        return self.reading.shapes[position] == LETTER or self.reading.words[position] in (
-            "st",
-            "jr",
-            "sr",
-            "wm",
-            "chas",
-            "thos",
-            "jos",
-        )
+        cues, word = self.lexicon.cues, self.reading.words[position]
+        return self.reading.shapes[position] == LETTER or word in cues["abbreviations_in_names"]
 
     def _particle(self, position: int) -> bool:
         reading, following = self.reading, position + 1
@@ -233,7 +236,7 @@ class NameReader:
         reading = self.reading
         if reading.after(position) == ".":
             return True
-        if reading.shouted[position] and reading.words[position] in "ai":
+        if reading.shouted[position] and reading.words[position] in self.lexicon.cues["letter_words"]:
             return inside and (
                 reading.line_end(position) == reading.ends[position]
                 or self._next_is_name(position)

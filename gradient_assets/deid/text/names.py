@@ -13,7 +13,10 @@ from gradient_assets.deid.text.name_reader import NameReader, Trust
 from gradient_assets.deid.text.reading import CAPITAL, LETTER, LOWER, UPPER
 from gradient_assets.deid.text.spans import Span
 
-_AUXILIARIES = frozenset(("will", "was", "is", "has"))
+MAX_PARTICLES = 4
+MAX_FAMILY_WORDS = 4
+"""Further words of a family name; a text of nothing but names must not be read to its end from each of them."""
+
 _DOTTED_PAIR = re.compile(r"(?<![\w.])[A-Z]\.[A-Z]\.(?:[A-Z]\.)?(?!\w)")
 
 
@@ -25,16 +28,17 @@ def find_listed(reader: NameReader) -> Iterator[Span]:
         if shape == LOWER or index in reading.taken or index in reading.protected:
             continue
         if shape == LETTER:
-            if reading.after(index, 2) == ". " and _family_after_initial(reader, index):
-                yield reader.span(index, index + 1, "initial-family")
+            family = _family_after_initial(reader, index) if reading.after(index) == "." else None
+            if family is not None:
+                yield reader.span(index, family, "initial-family")
             continue
         if word in lexicon.given and word not in lexicon.cues["name_stops"]:
             last = _pair(reader, index)
             if last is not None:
                 yield reader.span(index, last, "given-family")
                 continue
-        if word in lexicon.family and word not in lexicon.guarded and _inverted_pair(reader, index):
-            yield reader.span(index, index + 1, "family-given")
+        if _inverted_pair(reader, index):
+            yield reader.span(_first_family(reader, index), index + 1, "family-given")
         elif shape == CAPITAL and not reading.shouted[index] and _lone_given(reader, index):
             yield reader.span(index, index, "given")
     for match in _DOTTED_PAIR.finditer(reading.text):
@@ -65,6 +69,7 @@ def _pair(reader: NameReader, index: int) -> int | None:
         if initials > 2:
             break
     if following < len(reading) and reading.gap(following - 1) in (" ", "-", ". ", "  "):
+        following = _behind_particles(reader, following)
         family, shape = reading.words[following], reading.shapes[following]
         free = following not in reading.taken and following not in reading.protected and family not in lexicon.guarded
         listed = family in lexicon.family or reader.known.is_known(family)
@@ -76,30 +81,77 @@ def _pair(reader: NameReader, index: int) -> int | None:
             else:
                 agreed = plain or family in lexicon.frequent_family
             if agreed:
-                hyphen = following + 1
-                while hyphen < len(reading) and reading.gap(hyphen - 1) == "-" and reading.shapes[hyphen] != LOWER:
-                    hyphen += 1
-                return hyphen - 1
+                return _whole_family(reader, following)
     return following - 1 if initials and plain else None
 
 
-def _family_after_initial(reader: NameReader, index: int) -> bool:
+def _family_after_initial(reader: NameReader, index: int) -> int | None:
+    """The last word of a family name behind an initial, its particles between them."""
     reading, lexicon = reader.reading, reader.lexicon
-    family = index + 1
+    if reading.after(index, 2) != ". ":
+        return None
+    family = _behind_particles(reader, index + 1)
     if family >= len(reading) or "\n" in reading.gap(index) or family in reading.taken or family in reading.protected:
-        return False
-    word = reading.words[family]
+        return None
+    word, shape = reading.words[family], reading.shapes[family]
     if word in lexicon.guarded or word in lexicon.cues["organisms"] or len(word) < 3:
-        return False
-    if reading.shapes[family] == UPPER and (reading.shouted[family] or len(word) < 4):
-        return word in lexicon.frequent_family and index > 0 and reading.line_of[index - 1] == reading.line_of[index]
-    return reading.shapes[family] in (CAPITAL, UPPER) and word in lexicon.family
+        return None
+    if shape == UPPER and (reading.shouted[family] or len(word) < 4):
+        agreed = word in lexicon.frequent_family and index > 0 and reading.line_of[index - 1] == reading.line_of[index]
+    elif lexicon.unlisted_names and not lexicon.nouns_in_capitals:
+        agreed = shape == CAPITAL or word in lexicon.family
+    else:
+        agreed = shape in (CAPITAL, UPPER) and word in lexicon.family
+    return _whole_family(reader, family) if agreed else None
+
+
+def _behind_particles(reader: NameReader, index: int) -> int:
+    """The word behind `van der`, or the same word."""
+    reading, particles = reader.reading, reader.lexicon.cues["particles"]
+    end = min(len(reading) - 1, index + MAX_PARTICLES)
+    while (
+        index < end
+        and reading.words[index] in particles
+        and reading.shapes[index] == LOWER
+        and reading.gap(index) in (" ", "'", " '")
+    ):
+        index += 1
+    return index
+
+
+def _whole_family(reader: NameReader, index: int) -> int:
+    """The last word of a family name that begins here: `Sáenz de Tejada`, `Sanders-Mein`, `López Ibáñez`."""
+    reading, lexicon = reader.reading, reader.lexicon
+    for _ in range(MAX_FAMILY_WORDS):
+        if index + 1 >= len(reading):
+            break
+        if reading.gap(index) == "-" and reading.shapes[index + 1] != LOWER:
+            index += 1
+            continue
+        following = _behind_particles(reader, index + 1)
+        if not (
+            lexicon.two_family_names
+            and following < len(reading)
+            and reading.gap(index) == " "
+            and reading.gap(following - 1) == " "
+            and reading.shapes[following] in (CAPITAL, UPPER)
+            and reading.shouted[following] == reading.shouted[index]
+            and (reading.words[following] not in lexicon.guarded or reading.words[following] in lexicon.family)
+            and reading.words[following] not in lexicon.cues["name_stops"]
+            and following not in reading.taken
+            and following not in reading.protected
+        ):
+            break
+        index = following
+    return index
 
 
 def _inverted_pair(reader: NameReader, index: int) -> bool:
-    """`Family, Given`."""
+    """`Family, Given`; where the lists are short, an unlisted family name too."""
     reading, lexicon = reader.reading, reader.lexicon
-    given = index + 1
+    word, given = reading.words[index], index + 1
+    if word in lexicon.guarded or not (word in lexicon.family or (lexicon.unlisted_names and len(word) > 2)):
+        return False
     return (
         given < len(reading)
         and reading.gap(index) in (", ", ",", "^")
@@ -111,6 +163,24 @@ def _inverted_pair(reader: NameReader, index: int) -> bool:
     )
 
 
+def _first_family(reader: NameReader, index: int) -> int:
+    """The first of two family names before `, Given`."""
+    reading, lexicon = reader.reading, reader.lexicon
+    before = index - 1
+    if (
+        lexicon.two_family_names
+        and before >= 0
+        and reading.gap(before) == " "
+        and reading.shapes[before] == reading.shapes[index]
+        and reading.words[before] not in lexicon.guarded
+        and reading.words[before] not in lexicon.cues["name_stops"]
+        and reading.words[before] not in lexicon.cues["labels"]
+        and before not in reading.taken
+    ):
+        return before
+    return index
+
+
 def _lone_given(reader: NameReader, index: int) -> bool:
     """A given name inside a sentence of mixed case, no word and no eponym, beside no other capital that it may belong to."""
     reading, lexicon = reader.reading, reader.lexicon
@@ -118,7 +188,11 @@ def _lone_given(reader: NameReader, index: int) -> bool:
     if word in lexicon.guarded or len(word) < 3 or word in lexicon.states:
         return False
     following = index + 1
-    acts = following + 1 < len(reading) and reading.gap(index) == " " and reading.words[following] in _AUXILIARIES
+    acts = (
+        following + 1 < len(reading)
+        and reading.gap(index) == " "
+        and reading.words[following] in lexicon.cues["auxiliaries"]
+    )
     if acts and reading.words[following + 1] in lexicon.cues["human_actions"]:
         return True  # Meiling will call, Dolores was notified
     if word not in lexicon.given or word in lexicon.eponyms or len(word) < 4:
@@ -129,13 +203,21 @@ def _lone_given(reader: NameReader, index: int) -> bool:
         and reading.words[following] in lexicon.cues["person_verbs"]
     ):
         return True
-    if reading.opens_sentence(index) or reading.after(index) == "-" or reading.before(index) == "-":
+    if (
+        reading.opens_sentence(index, lexicon.cues["titles_abbreviated"])
+        or reading.after(index) == "-"
+        or reading.before(index) == "-"
+    ):
         return False
     if following < len(reading) and reading.gap(index) in (" ", "'"):
         word_after = reading.words[following]
         if word_after in lexicon.eponym_nouns:
             return False
-        if word_after == "s" and following + 1 < len(reading) and reading.words[following + 1] in lexicon.eponym_nouns:
+        if (
+            word_after in lexicon.cues["possessive"]
+            and following + 1 < len(reading)
+            and reading.words[following + 1] in lexicon.eponym_nouns
+        ):
             return False
     return True
 
@@ -148,7 +230,7 @@ def find_joined(reader: NameReader, found: Iterable[Span]) -> Iterator[Span]:
         if not words or span.kind != "NAME":
             continue
         joint, name = words[-1] + 1, words[-1] + 2
-        if name >= len(reading) or reading.words[joint] not in ("and", "or") or reading.soft_gap(joint) != " ":
+        if name >= len(reading) or reading.words[joint] not in lexicon.cues["and"] or reading.soft_gap(joint) != " ":
             continue
         if reading.soft_gap(words[-1]) != " " or reading.shapes[name] != CAPITAL or reading.shouted[name]:
             continue

@@ -111,11 +111,14 @@ class Reading:
         number = self.line_of[index] + 1
         return self.line_starts[number] - 1 if number < len(self.line_starts) else len(self.text)
 
-    def opens_sentence(self, index: int) -> bool:
-        """Whether a capital here is due to position: first word of a line, or after a full stop, colon or bullet."""
+    def opens_sentence(self, index: int, titles: frozenset[str]) -> bool:
+        """Whether a capital here is due to position: first word of a line, or after a full stop, colon or bullet.
+
+        A full stop after one of the abbreviated `titles` ends no sentence.
+        """
         if index == 0 or self.line_of[index - 1] != self.line_of[index]:
             return True
         gap = self.text[self.ends[index - 1] : self.starts[index]]
-        if self.shapes[index - 1] == LETTER or self.words[index - 1] in ("dr", "drs", "mr", "mrs", "ms"):
+        if self.shapes[index - 1] == LETTER or self.words[index - 1] in titles:
             return ":" in gap
         return any(mark in gap for mark in ".:!?;*")

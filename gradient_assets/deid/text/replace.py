@@ -1,39 +1,42 @@
 """What takes the place of an identifier: a tag, or a surrogate that keeps its shape.
 
-Belongs here: tags, keyed surrogates for names, numbers and addresses, moved dates.  The same value of the same patient
-gets the same surrogate everywhere; a surrogate is never an identifier of the record; what can't be rendered is tagged.
+Belongs here: which treatment a kind gets, moved and coarsened dates, pooled ages, cut ZIP codes.  How names, numbers and
+addresses are invented is `surrogates`' business.  What can't be rendered is tagged.
 """
 
 from __future__ import annotations
 
 import datetime
 import re
+from functools import lru_cache
+from pathlib import Path
 from typing import Literal
-
-from rapidfuzz.distance import DamerauLevenshtein
 
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Person
-from gradient_assets.deid.text.calendar_dates import read_date
-from gradient_assets.deid.text.folding import fold_plain
+from gradient_assets.deid.text.calendar_dates import WrittenDate, read_date
 from gradient_assets.deid.text.lexicon import Lexicon
 from gradient_assets.deid.text.spans import Span
+from gradient_assets.deid.text.surrogates import Surrogates
 
 Replacement = Literal["tags", "surrogates"]
 DateTreatment = Literal["year", "shift", "keep"]
 
-NEAR = 2
-"""A surrogate differs from each name of the record by more typing errors than this."""
-
 MAX_PLAIN_AGE = 89
 """Ages above it are pooled (45 CFR 164.514(b)(2)(i)(C))."""
+POOLED_AGE = "90+"
 
-_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]{2,})?")
-_TITLES_KEPT = frozenset(("dr", "mr", "mrs", "ms", "md"))
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)?\+?")
+_ZIP = re.compile(r"(?<!\d)(\d{5})(?:-\d{4})?(?=[\s.,;)]*$)")
+_ZIP3 = Path(__file__).with_name("zip3_restricted.txt")
 
 
 class Replacer:
-    """Replacements for one text of one patient."""
+    """Replacements for one text of one patient.
+
+    `dates`: `year` (Safe Harbor: years and the first three digits of ZIP codes may stay), `shift` or `keep`.  With tags a
+    date is `[DATE]` and an address `[ADDRESS]` whatever may stay: a tag can't be taken for the patient's.
+    """
 
     def __init__(
         self,
@@ -44,147 +47,90 @@ class Replacer:
         replace: Replacement,
         dates: DateTreatment,
         date_order: str = "mdy",
+        text: str = "",
+        draw: int = 0,
     ) -> None:
-        self._identifiers = identifiers
         self._person = person
         self._lexicon = lexicon
-        self._surrogates = replace == "surrogates"
+        self._surrogates = (
+            Surrogates(identifiers, person, lexicon, text=text, draw=draw) if replace == "surrogates" else None
+        )
         self._dates = dates
         self._date_order = date_order
         years = [int(date[:4]) for date in identifiers.study_dates if date[:4].isdigit()]
         self._study_year = max(years) if years else None
-        self._own_words = {
-            word.lower()
-            for value in (
-                *identifiers.patient_names,
-                *identifiers.physicians,
-                *identifiers.relatives,
-                *identifiers.institutions,
-                *identifiers.addresses,
-            )
-            for word in _WORD.findall(fold_plain(value))
-        }
+        self._births = frozenset(identifiers.birth_dates)
+        self._own_days = self._births | frozenset(identifiers.study_dates)
 
     def replacement(self, value: str, span: Span) -> str:
         """What stands in the place of `value`."""
         if span.kind == "DATE":
             return self._date(value)
-        if not self._surrogates:
-            return f"[{span.kind}]"
-        if span.kind == "NAME":
-            return self._name(value)
-        if span.kind in ("ID", "PHONE"):
-            return self._number(value, span.kind)
         if span.kind == "AGE":
-            return "90+"
+            return _NUMBER.sub(POOLED_AGE, value, count=1) if _NUMBER.search(value) else POOLED_AGE
+        if self._surrogates is None:
+            return f"[{span.kind}]"
+        match span.kind:
+            case "NAME":
+                return self._surrogates.name(value)
+            case "ID" | "PHONE":
+                return self._surrogates.number(value, span.kind)
+            case "ADDRESS":
+                return self._address(value, self._surrogates)
+            case "INSTITUTION":
+                return self._surrogates.institution(value)
+            case "EMAIL":
+                return self._surrogates.mail(value)
+            case "URL":
+                return self._surrogates.address_of_page(value)
         return f"[{span.kind}]"
 
+    def _address(self, value: str, surrogates: Surrogates) -> str:
+        zip_code = _ZIP.search(value) if self._dates == "year" else None
+        if zip_code is None or not zip_code.start():
+            return surrogates.address(value)
+        area = zip_code[1][:3]
+        kept = "000" if area in restricted_areas() else area
+        return surrogates.address(value[: zip_code.start()]) + kept + value[zip_code.end() :]
+
     def _date(self, value: str) -> str:
-        if self._dates == "keep":
-            return value
-        if not self._surrogates:
+        if self._surrogates is None and self._dates != "keep":
             return "[DATE]"
         latest = self._study_year + 1 if self._study_year else None
         written = read_date(value, order=self._date_order, latest_year=latest, language=self._lexicon.language)
+        if self._dates == "keep":
+            # The birth date is no date of an event: a profile that keeps dates does not keep it.
+            return "[DATE]" if self._is_birth_date(written) else value
         if written is None:
             return "[DATE]"
         if self._dates == "year":
             return str(written.year) if written.year and self._year_may_stay(written.year) else "[DATE]"
+        return self._shifted(written) or "[DATE]"
+
+    def _shifted(self, written: WrittenDate) -> str | None:
         day = written.as_date(year=self._study_year)
         if day is None:
-            return "[DATE]"
+            return None
         try:
-            moved = written.render(day + datetime.timedelta(days=self._person.shift_days))
+            moved = day + datetime.timedelta(days=self._person.shift_days)
+            rendered = written.render(moved)
         except (OverflowError, ValueError):
-            return "[DATE]"
-        shifted = day + datetime.timedelta(days=self._person.shift_days)
+            return None
         # Whole years moved: month and day would still be the patient's own.
-        return (
-            "[DATE]"
-            if (shifted.month, shifted.day if written.day else 0) == (day.month, day.day if written.day else 0)
-            else moved
-        )
+        same = (moved.month, moved.day if written.day else 0) == (day.month, day.day if written.day else 0)
+        return None if same or f"{moved:%Y%m%d}" in self._own_days else rendered
+
+    def _is_birth_date(self, written: WrittenDate | None) -> bool:
+        day = written.as_date() if written is not None and written.day else None
+        return day is not None and f"{day:%Y%m%d}" in self._births
 
     def _year_may_stay(self, year: int) -> bool:
         """A year that tells an age over 89 does not stay."""
         return (self._study_year or datetime.date.today().year) - year <= MAX_PLAIN_AGE
 
-    def _name(self, value: str) -> str:
-        return _WORD.sub(lambda match: self._name_word(match.group()), value) if _WORD.search(value) else "[NAME]"
 
-    def _name_word(self, word: str) -> str:
-        plain = fold_plain(word).lower().replace("'", "")
-        if plain in _TITLES_KEPT:
-            return word
-        if plain in self._lexicon.cues["particles"]:
-            return self._particle(word, plain)
-        digest = self._person.pseudonymizer.digest("surrogate-name", self._person.pseudonym, plain)
-        number = int.from_bytes(digest[:8])
-        if len(plain) == 1:
-            letters = [letter for letter in "abcdefghjklmnprstw" if letter != plain]
-            return _cased(letters[number % len(letters)], word)
-        given = plain in self._lexicon.given and plain not in self._lexicon.frequent_family
-        pool = self._lexicon.given_pool if given else self._lexicon.family_pool
-        for step in range(len(pool)):
-            candidate = pool[(number + step) % len(pool)]
-            if candidate != plain and not self._resembles_an_own_word(candidate):
-                return _cased(candidate, word)
-        return "[NAME]"
-
-    def _particle(self, word: str, plain: str) -> str:
-        """The patient's own particle of three letters and more tells as much as a short name: another takes its place."""
-        if len(plain) < 3 or plain not in self._own_words:
-            return word
-        return next((_cased(other, word) for other in ("von", "van", "del", "der") if other not in self._own_words), "")
-
-    def _resembles_an_own_word(self, candidate: str) -> bool:
-        """Gregg for Greg would be taken for a misspelling of the patient's own name, by readers and by the check."""
-        return any(
-            DamerauLevenshtein.distance(candidate, own, score_cutoff=NEAR) <= NEAR
-            for own in self._own_words
-            if len(own) > NEAR
-        )
-
-    def _number(self, value: str, kind: str) -> str:
-        plain = re.sub(r"[^0-9a-z]", "", fold_plain(value).lower())
-        core = plain.lstrip("0") or plain
-        for attempt in range(8):
-            digest = self._person.pseudonymizer.digest("surrogate-number", kind, core, str(attempt))
-            stream = int.from_bytes(digest * (1 + len(value) // 16))
-            characters = []
-            for character in value:
-                if character.isdigit():
-                    stream, digit = divmod(stream, 10)
-                    characters.append(str(digit))
-                elif character.isalpha():
-                    stream, letter = divmod(stream, 26)
-                    drawn = chr(ord("a") + letter)
-                    characters.append(drawn.upper() if character.isupper() else drawn)
-                else:
-                    characters.append(character)
-            made = "".join(characters)
-            if not self._is_own_number(made) and not _shares_a_run(made, value):
-                return made
-        return f"[{kind}]"
-
-    def _is_own_number(self, made: str) -> bool:
-        plain = re.sub(r"[^0-9a-z]", "", made.lower()).lstrip("0")
-        known = (
-            *self._identifiers.patient_ids,
-            *self._identifiers.accession_numbers,
-            *self._identifiers.phones,
-            *self._identifiers.other_ids,
-        )
-        return any(plain == re.sub(r"[^0-9a-z]", "", value.lower()).lstrip("0") for value in known)
-
-
-def _shares_a_run(made: str, value: str) -> bool:
-    """A group of two or more characters that stayed the same: draw again."""
-    groups = set(re.findall(r"[0-9]{2,}|[A-Za-z]{2,}", made)) & set(re.findall(r"[0-9]{2,}|[A-Za-z]{2,}", value))
-    return bool(groups)
-
-
-def _cased(word: str, example: str) -> str:
-    if example.isupper():
-        return word.upper()
-    return word.capitalize() if example[:1].isupper() else word
+@lru_cache(maxsize=1)
+def restricted_areas() -> frozenset[str]:
+    """First three digits of ZIP codes that few people share."""
+    lines = _ZIP3.read_text(encoding="utf-8").splitlines()
+    return frozenset(area for line in lines if not line.startswith("#") for area in line.split())

@@ -18,15 +18,10 @@ CLOSING_LINES = 5
 WINDOW = 120
 """Characters before and after initials that are looked at; a line may be the whole text."""
 
+_SIGNED = "s"
+"""`/s/` before a typed signature, in any language."""
+
 _INITIALS_LINE = re.compile(r"(?m)(?<![\w/])([A-Z]{2,4})\s?([/:])\s?([A-Za-z]{2,4})(?![\w/])")
-_INITIALS_AFTER_LABEL = re.compile(
-    r"(?<![A-Za-z])(?:D|T|R|DD|DT|TD|TT|dict(?:ated)?|trans(?:cribed)?|typed|tr|"
-    r"transcriptionist|typist|initials|signed|reviewed|by)\ ?[:;]\ ?"
-    r"(?:by:?\ )?([A-Z]{2,4}|[a-z]{2,3})(?=\s*(?:$|\n|[/,;]|\d|on\b|[DTR]:))",
-    re.MULTILINE,
-)
-
-
 _SIGN_OFF = re.compile(
     r"\n[ ]{0,4}(--?|/s?/|~)?[ ]?([A-Z]{2,3}|[A-Z][a-z][A-Z]?|[A-Z]\.[A-Z]\.(?:[A-Z]\.)?)[ .]{0,4}\s*\Z"
 )
@@ -52,7 +47,9 @@ def _signature_lines(reader: NameReader) -> Iterator[Span]:
             start = reading.line_starts[line]
             text = reading.text[start : reading.line_end(first)]
             if not any(character.isdigit() or character in ":=%" for character in text):
-                found = reader.forward(first + (reading.words[first] == "s" and text.lstrip()[:1] == "/"), Trust.MEDIUM)
+                found = reader.forward(
+                    first + (reading.words[first] == _SIGNED and text.lstrip()[:1] == "/"), Trust.MEDIUM
+                )
                 if found and _only_name(reader, found, last) and _looks_like_name(reader, *found):
                     yield reader.span(*found, "signature")
         first = last + 1
@@ -102,14 +99,10 @@ def _typists(reader: NameReader) -> Iterator[Span]:
         first, mark, second = match.groups()
         head = text[max(0, match.start() - WINDOW) : match.start()].rpartition("\n")[2]
         tail = text[match.end() : match.end() + WINDOW].partition("\n")[0]
-        labelled = bool(_DICTATION_LINE.search(head))
+        labelled = bool(lexicon.expressions["dictation_line"].search(head))
         alone = not (head + tail).strip(" .")
         clinical = first.lower() in lexicon.clinical and second.lower() in lexicon.clinical
-        units = second in ("ml", "kg", "cm", "min", "hr", "sec", "dl", "mm", "day", "hpf", "lpf") or first.lower() in (
-            "mg",
-            "mcg",
-            "iu",
-        )
+        units = second in lexicon.cues["units_in_lower_case"] or first.lower() in lexicon.cues["units_before_slash"]
         if (units or clinical) and not labelled:
             continue
         if labelled or alone or (mark == "/" and second.islower() and not tail.strip(" .")):
@@ -120,11 +113,6 @@ def _typists(reader: NameReader) -> Iterator[Span]:
     ):
         offset = max(0, len(text) - WINDOW)
         yield Span(offset + closing.start(2), offset + closing.end(2), "NAME", "typist")
-    for match in _INITIALS_AFTER_LABEL.finditer(text):
+    for match in lexicon.expressions["initials_after_label"].finditer(text):
         if match.group(1).lower() not in lexicon.guarded:
             yield Span(*match.span(1), "NAME", "typist")
-
-
-_DICTATION_LINE = re.compile(
-    r"(?:^|[\s(])(?:D|T|R|DD|DT|TD|TT|dict\w*|trans\w*|typed|signed|initials|job)\b[ :.#]", re.IGNORECASE
-)

@@ -30,6 +30,9 @@ logging.getLogger("pydicom").disabled = True
 warnings.filterwarnings("ignore", module=r"pydicom(\..*)?$")
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_FRAME_CONTROL, _FRAME_IMAGE = b"fcTL", b"fdAT"
+_ANIMATION_BYTES = {b"acTL": 8, _FRAME_CONTROL: 26}
+"""Chunks of an animated PNG that hold numbers only, with their length (PNG 3rd edition, 11.3.6)."""
 _TEXT_CHUNKS = {b"tEXt": "png_text_chunk", b"zTXt": "png_text_chunk", b"iTXt": "png_text_chunk", b"eXIf": "png_exif"}
 _PLAIN_CHUNKS = frozenset(
     {
@@ -102,7 +105,7 @@ def search_png(content: bytes, searcher: Searcher) -> list[Hit]:
     if not content.startswith(_PNG_SIGNATURE):
         return [Hit("png_malformed", "file", "png_structure"), *searcher.search_bytes(content, "file")]
     hits: list[Hit] = []
-    image, place, ended = bytearray(), len(_PNG_SIGNATURE), False
+    images, place, ended = [bytearray()], len(_PNG_SIGNATURE), False
     while place + 12 <= len(content) and not ended:
         length = int.from_bytes(content[place : place + 4])
         name, body = content[place + 4 : place + 8], content[place + 8 : place + 8 + length]
@@ -111,14 +114,18 @@ def search_png(content: bytes, searcher: Searcher) -> list[Hit]:
             return [*hits, Hit("png_malformed", "chunk", "png_structure"), *searcher.search_bytes(content, "file")]
         place += 12 + length
         ended = name == b"IEND"
+        if name == _FRAME_CONTROL and images[0]:
+            images.append(bytearray())
         if name == b"IDAT":
-            image += body
-        elif name not in _PLAIN_CHUNKS:
+            images[0] += body
+        elif name == _FRAME_IMAGE:
+            images[-1] += body[4:]  # a frame's image follows its sequence number
+        elif name not in _PLAIN_CHUNKS and _ANIMATION_BYTES.get(name) != len(body):
             hits.append(Hit(_TEXT_CHUNKS.get(name, "png_other_chunk"), "chunk", "png_chunk"))
             hits += searcher.search_bytes(body + b"\n" + _unpacked_tail(body), "chunk")
     if not ended:
         return [*hits, Hit("png_malformed", "file", "png_structure"), *searcher.search_bytes(content, "file")]
-    for tail in (content[place:], _beyond_image(bytes(image))):
+    for tail in (content[place:], *(_beyond_image(bytes(image)) for image in images)):
         if tail:
             hits += [Hit("png_trailing_bytes", "end", "png_structure"), *searcher.search_bytes(tail, "end")]
     return hits

@@ -39,11 +39,14 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
     year = r"(?P<y>\d{4}|'?\d{2})(?!\d)"
     day = r"(?P<d>\d{1,2})(?:st|nd|rd|th|er)?"
     return (
-        re.compile(r"(?<!\d)(?P<a>\d{1,4})(?P<s>[-/._ ]|, )(?P<b>\d{1,2})(?P=s)(?P<c>\d{1,4})(?![\d])"),
+        re.compile(r"(?<!\d)(?P<a>\d{1,4})(?P<s> ?[-/._\\] ?| |, ?)(?P<b>\d{1,2})(?P=s)(?P<c>\d{1,4})(?![\d])"),
+        re.compile(r"(?<!\d)(?P<y>\d{4}) ?年 ?(?P<n>\d{1,2}) ?月 ?(?P<d>\d{1,2}) ?日"),
         re.compile(r"(?<!\d)(?P<compact>\d{8})(?:\d{4}|\d{6})?(?:\.\d{1,6})?(?:[+-]\d{4})?(?!\d)"),
-        re.compile(rf"(?<![a-z])(?P<m>{month})\b[.,]?[-/ ]{{0,3}}{day}[.,]?[-/ ]{{0,3}}{year}"),
         re.compile(
-            rf"(?<!\d){day}\.?[-/ ]{{0,3}}(?:of |de |den |d')?(?P<m>{month})\b[.,]?[-/ ]{{0,3}}(?:de |of )?{year}"
+            rf"(?<![a-z])(?P<m>{month})\b[.,]?[-/ ]{{0,3}}(?:the )?{day}(?:[.,][-/ ]{{0,3}}|[-/ ]{{1,3}}){year}"
+        ),
+        re.compile(
+            rf"(?<!\d){day}\.?[-/ ]{{0,3}}(?:of |de |den |d')?(?P<m>{month})\b[.,]?[-/ ]{{0,3}}(?:de |del |of )?{year}"
         ),
         re.compile(rf"(?<!\d)(?P<y>\d{{4}})[-/ .]{{1,3}}(?P<m>{month})\b[.,]?[-/ ]{{0,3}}{day}(?!\d)"),
         re.compile(rf"(?<!\d)(?P<d>\d{{1,2}})(?P<m>{month})(?P<y>\d{{4}}|\d{{2}})(?!\d)"),
@@ -81,11 +84,13 @@ def _readings(match: re.Match[str]) -> set[date]:
             | _day(int(compact[4:]), int(compact[:2]), int(compact[2:4]))
             | _day(int(compact[4:]), int(compact[2:4]), int(compact[:2]))
         )
+    if "n" in found:
+        return _day(int(str(found["y"])), int(str(found["n"])), int(str(found["d"])))
     if "m" in found:
         month = _months()[str(found["m"])]
         return {day for year in _years(str(found["y"])) for day in _day(year, month, int(str(found["d"])))}
     first, second, third = str(found["a"]), str(found["b"]), str(found["c"])
-    if found["s"] in {" ", ", "} and max(len(first), len(third)) < 4:
+    if str(found["s"]).strip(" ,") == "" and max(len(first), len(third)) < 4:
         return set()
     if len(first) == 3 or len(third) == 3 or (len(first) == 4) == (len(third) == 4) == True:  # noqa: E712
         return set()

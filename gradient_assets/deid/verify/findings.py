@@ -14,11 +14,17 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True, order=True)
 class Hit:
     """One identifier found: its kind (`name`, `id`, `phone` …), where it stands (a tag path, a column, a part of a
-    file; never content) and the rule that found it."""
+    file; never content) and the rule that found it.
+
+    `start` and `end` (exclusive) are offsets into a text that was searched, None where they are not known: in bytes, in what
+    became readable only by undoing an escape.  Two hits that differ in their place alone are equal.
+    """
 
     kind: str
     where: str
     rule: str
+    start: int | None = field(default=None, compare=False, repr=False)
+    end: int | None = field(default=None, compare=False, repr=False)
 
     def at(self, place: str) -> Hit:
         """The same hit with `place` in front of where it stands."""

@@ -73,6 +73,34 @@ def fold_accents(text: str) -> str:
     return _FOREIGN_RUN.sub(lambda match: _folded_run(match[0]), text)
 
 
+def original_span(text: str, start: int, end: int) -> tuple[int, int]:
+    """Offsets into `text` for those into `fold_accents(text)`; an end within letters that were folded together (`ß`, a run
+    in another script) takes in all of them."""
+    if text.isascii():
+        return start, end
+    moved = 0  # how much further the original is than the folded text
+    first: int | None = None
+    last: int | None = None
+    for match in _FOREIGN_RUN.finditer(text):
+        folded_start = match.start() - moved
+        folded_end = folded_start + len(_folded_run(match[0]))
+        for place, is_start in ((start, True), (end, False)):
+            if place < folded_start or (place == folded_start and not is_start):
+                found = place + moved
+            elif place < folded_end or (place == folded_end and not is_start):
+                found = match.start() if is_start else match.end()
+            else:
+                continue
+            if is_start and first is None:
+                first = found
+            elif not is_start and last is None:
+                last = found
+        moved = match.end() - folded_end
+        if first is not None and last is not None:
+            break
+    return (start + moved if first is None else first), (end + moved if last is None else last)
+
+
 @lru_cache(maxsize=65_536)
 def _folded_run(run: str) -> str:
     for letter, plain in _SPECIAL_LETTERS.items():

@@ -160,7 +160,7 @@ class IdentifierIndex:
         hits: list[Hit] = []
         for view in views:
             # The same identifier read through two encodings is one hit; several in one reading are several.
-            found = list(self._forms_in(view))
+            found = [form for form, _, _ in self.places_in(view)]
             if self._birth_dates:
                 found += self._births_in(view)
             new = {(form.kind, form.rule) for form in found} - seen.keys()
@@ -171,17 +171,18 @@ class IdentifierIndex:
                     hits.append(hit)
         return hits
 
-    def _forms_in(self, view: View) -> Iterator[Form]:
+    def places_in(self, view: View) -> Iterator[tuple[Form, int, int]]:
+        """Each known form in one reading of a text, with its offsets in the view; birth dates are not among them."""
         if self._has_long_forms:
             for last, forms in self._automaton.iter(view.blank, ignore_white_space=True):
                 start = begin_of(view, last + 1, len(forms[0].glued))
                 if start is not None:
-                    yield from (form for form in forms if holds(view, start, last + 1, form))
+                    yield from ((form, start, last + 1) for form in forms if holds(view, start, last + 1, form))
         if self._short_numbers:
             for match in _LONG_RUN.finditer(view.blank):
                 for form in self._short_numbers.get(match[0], ()) if len(match[0]) <= _SHORT_NUMBER else ():
                     if holds(view, match.start(), match.end(), form):
-                        yield form
+                        yield form, match.start(), match.end()
 
     def _births_in(self, view: View) -> Iterator[Form]:
         if self._lone_births and any(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 
@@ -18,7 +19,16 @@ from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.verify.containers import Place, is_plain, places
 from gradient_assets.deid.verify.dates import known_days, written_dates
 from gradient_assets.deid.verify.findings import Hit
-from gradient_assets.deid.verify.folding import View, byte_views, fold, glue, is_text, readable_runs, text_views
+from gradient_assets.deid.verify.folding import (
+    View,
+    byte_views,
+    fold,
+    glue,
+    is_text,
+    original_span,
+    readable_runs,
+    text_views,
+)
 from gradient_assets.deid.verify.forms import forms_of, is_uid, town_forms
 from gradient_assets.deid.verify.index import IdentifierIndex
 from gradient_assets.deid.verify.names import PersonName, people
@@ -94,16 +104,16 @@ class OwnRecord:
         part = self._part(word.folded)
         if part is None:
             if self._misspelt(word.folded):
-                yield Hit("name", where, "one_typing_error")
+                yield Hit("name", where, "one_typing_error", word.start, word.end)
             return
         kind = self.kind_of_part[part]
         following = found[place + 1].folded if place + 1 < len(found) else ""
         if following == "s" and place + 2 < len(found):
             following = found[place + 2].folded
         if not is_ordinary(part) and len(part) >= MIN_PART and following not in word_set("eponym_nouns"):
-            yield Hit(kind, where, "name_part")
+            yield Hit(kind, where, "name_part", word.start, word.end)
         elif self._in_name_context(view, found, place, part):
-            yield Hit(kind, where, "name_part_in_context")
+            yield Hit(kind, where, "name_part_in_context", word.start, word.end)
 
     def _part(self, folded: str) -> str | None:
         if folded in self.kind_of_part:
@@ -150,17 +160,17 @@ class OwnRecord:
         return False
 
     def _id_hits(self, found: list[_Word], place: int, where: str) -> Iterator[Hit]:
-        token = found[place].folded
+        word, token = found[place], found[place].folded
         if token in self.short_ids:
             before = {word.folded for word in found[max(0, place - _LABEL_REACH) : place]}
             if len(token) >= 5 or before & word_set("id_labels"):
-                yield Hit("id", where, "short_id")
+                yield Hit("id", where, "short_id", word.start, word.end)
             return
         pieces = {token} | {run for run in re.findall(r"\d+", token) if not token.isdigit()}
         for piece in pieces:
             for identifier in self.ids:
                 if self._is_fragment(piece, identifier):
-                    yield Hit("id", where, "id_fragment")
+                    yield Hit("id", where, "id_fragment", word.start, word.end)
                     return
 
     @staticmethod
@@ -187,9 +197,9 @@ class OwnRecord:
         births = self.births_but(study_dates)
         for written in written_dates(_masked(view.folded)):
             if written.readings & births:
-                yield Hit("birth_date", where, "own_birth_date")
+                yield Hit("birth_date", where, "own_birth_date", written.start, written.end)
             elif study_dates and written.readings & self.studies:
-                yield Hit("study_date", where, "own_study_date")
+                yield Hit("study_date", where, "own_study_date", written.start, written.end)
 
 
 class _Word:
@@ -221,20 +231,34 @@ def _masked(folded: str) -> str:
 def residual_in_text(
     text: str, identifiers: KnownIdentifiers, *, study_dates: bool = False, where: str = "text"
 ) -> list[Hit]:
-    """What is left of the patient's own identifiers in text that was cleaned; each kind and rule once.
+    """What is left of the patient's own identifiers in text that was cleaned, place by place.
 
-    `study_dates`: also count the original study dates (a profile that shifts or coarsens them).
+    Hits carry offsets into `text`, so that they can be blacked out; those that only show when an escape (`&uuml;`, `%20`) is
+    undone have none.  `study_dates`: also count the original study dates (a profile that shifts or coarsens them).
     """
-    return _residual(_record_of(identifiers), text_views(text), where, study_dates)
+    record = _record_of(identifiers)
+    found: dict[tuple[Hit, int | None, int | None], Hit] = {}
+    for number, view in enumerate(text_views(text)):
+        seen = {(hit.kind, hit.rule) for hit in found.values()}
+        for hit in _hits_in(record, view, where, study_dates):
+            if number == 0 and hit.start is not None and hit.end is not None:
+                start, end = original_span(text, hit.start, hit.end)
+                found[hit, start, end] = replace(hit, start=start, end=end)
+            elif (hit.kind, hit.rule) not in seen:
+                found[hit, None, None] = replace(hit, start=None, end=None)
+    return list(found.values())
+
+
+def _hits_in(record: OwnRecord, view: View, where: str, study_dates: bool) -> Iterator[Hit]:
+    for form, start, end in record.index.places_in(view):
+        yield Hit(form.kind, where, form.rule, start, end)
+    yield from record.hits(view, where)
+    yield from record.date_hits(view, where, study_dates=study_dates)
 
 
 def _residual(record: OwnRecord, views: Iterator[View], where: str, study_dates: bool) -> list[Hit]:
-    hits: dict[Hit, None] = {}
-    for view in views:
-        hits.update(dict.fromkeys(record.index.search_view(view, where)))
-        hits.update(dict.fromkeys(record.hits(view, where)))
-        hits.update(dict.fromkeys(record.date_hits(view, where, study_dates=study_dates)))
-    return list(hits)
+    """Each kind and rule once."""
+    return list(dict.fromkeys(hit for view in views for hit in _hits_in(record, view, where, study_dates)))
 
 
 def residual_in_dataset(dataset: Dataset, identifiers: KnownIdentifiers, *, study_dates: bool = False) -> list[Hit]:

@@ -1,6 +1,8 @@
 """CSV exports of any shape: every row is read or refused with its number."""
 
+import csv
 import io
+import tracemalloc
 
 import pytest
 
@@ -62,9 +64,72 @@ def test_an_undecodable_row_is_refused_and_the_rest_goes_on():
     assert "caf" not in repr(found[1])
 
 
-def test_an_unclosed_quote_refuses_its_row():
+def test_an_unclosed_quote_refuses_its_row_and_says_what_it_swallowed():
     found = rows('Id,Report\n1,ok\n2,"never closed\n3,swallowed\n')
     assert [getattr(row, "reason", None) for row in found] == [None, Reason.MALFORMED_ROW]
+    assert "2 lines to the end" in found[1].detail
+
+
+def outcomes(found):
+    return [getattr(row, "reason", None) or row.text for row in found]
+
+
+UNDECODABLE, MALFORMED = Reason.UNDECODABLE_TEXT, Reason.MALFORMED_ROW
+ODD_FILES = [
+    ("lone carriage returns", b"Id,Report\r1,one\r2,two\r", "utf-8", ["one", "two"]),
+    ("mixed line ends", b"Id,Report\r\n1,one\r2,two\n3,three", "utf-8", ["one", "two", "three"]),
+    ("a byte order mark in the middle", "Id,Report\n1,one\n2,\ufefftwo\n".encode(), "utf-8", ["one", "two"]),
+    (
+        *("a second export behind the first", "Id,Report\n1,one\n\ufeffId,Report\n2,two\n".encode("utf-8-sig")),
+        *("utf-8", ["one", MALFORMED, "two"]),
+    ),
+    ("zero bytes as padding", b"Id,Report\n1,one\0\0\n2\0,two\n", "utf-8", ["one", "two"]),
+    ("zero bytes in a word", b"Id,Report\n1,o\0n\0e\n2,two\n", "utf-8", [UNDECODABLE, "two"]),
+    ("UTF-16 without its mark", "Id,Report\n1,eins\n".encode("utf-16-be"), "utf-16", ["eins"]),
+    ("UTF-16 cut in a letter", "Id,Report\n1,one\n2,two".encode("utf-16-le")[:-1], "utf-16-le", ["one", UNDECODABLE]),
+    (
+        *(
+            "half a pair in UTF-16",
+            "Id,Report\n1,o".encode("utf-16-le") + b"\x00\xd8" + "n\n2,two\n".encode("utf-16-le"),
+        ),
+        *("utf-16-le", [UNDECODABLE, "two"]),
+    ),
+    ("a broken pair in GB18030", b"Id,Report\n1,\xff\xff\n2,two\n", "gb18030", [UNDECODABLE, "two"]),
+    ("empty lines and empty rows", b"Id,Report\n\n1,one\n,\n\n", "utf-8", ["one", Reason.EMPTY_REPORT]),
+    ("one id twice", b"Id,Report\n1,one\n1,two\n", "utf-8", ["one", "two"]),
+    ("a trailing delimiter", b"Id,Report\n1,one,\n2,two\n", "utf-8", [MALFORMED, "two"]),
+    ("a field with the other delimiter", b"Id,Report\n1,a;b\n", "utf-8", ["a;b"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "wanted"), [case[1:] for case in ODD_FILES], ids=[c[0] for c in ODD_FILES]
+)
+def test_of_an_odd_file_each_row_is_read_or_refused(content, encoding, wanted):
+    assert outcomes(rows(content, encoding=encoding)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("row", "layout"),
+    [
+        ("1,'a, \"b\"'", {"quote": "'"}),
+        ('1,"a, \\"b\\""', {"escape": "\\"}),
+        ('1,"a, ""b"""', {}),
+        ('1;a, "b"', {"delimiter": ";", "quote": ""}),
+    ],
+)
+def test_any_quoting(row, layout):
+    assert texts(rows(f"{layout.get('delimiter', ',').join(('Id', 'Report'))}\n{row}\n", **layout)) == ['a, "b"']
+
+
+def test_a_line_that_never_ends_is_refused_and_its_rest_is_no_row(monkeypatch):
+    monkeypatch.setattr("gradient_assets.deid.text.csv_reports.MAX_FIELD_CHARACTERS", 200_000)
+    before = csv.field_size_limit(200_000)
+    try:
+        found = rows("Id,Report\n1," + "word " * 200_000 + "9,Jane Doe\n2,two\n")
+    finally:
+        csv.field_size_limit(before)
+    assert outcomes(found) == [Reason.REPORT_TOO_LARGE, "two"]
 
 
 @pytest.mark.parametrize("content", ["Id,Note\n1,x\n", "Id,Report,Report\n1,x,y\n"])
@@ -97,22 +162,35 @@ def test_ten_megabytes_in_one_field():
     assert len(texts(rows('Id,Report\n1,"' + "word \n" * 1_700_000 + '"\n'))[0]) > 10_000_000
 
 
-def test_rows_are_streamed():
-    class Endless(io.RawIOBase):
-        def __init__(self):
-            self.sent = 0
+class Generated(io.RawIOBase):
+    """A heading and one line over and over, `size` bytes in all, made while they are read."""
 
-        def readable(self):
-            return True
+    def __init__(self, size, line):
+        self._line, self._sent, self._size = line, 0, size
 
-        def read(self, size=-1):
-            self.sent += size
-            return (b"Id,Report\n" if self.sent == size else b"") + b"1,some report text\n" * (size // 19)
+    def readable(self):
+        return True
 
-    source = Endless()
-    found = read_reports(source, ReportLayout(columns=COLUMNS))
-    assert isinstance(next(found), ReportRow)
-    assert source.sent < 2_000_000
+    def read(self, size=-1):
+        if not self._sent:
+            self._sent = len(b"Id,Report\n")
+            return b"Id,Report\n"
+        size = max(0, min(size, self._size - self._sent))
+        offset = (self._sent - len(b"Id,Report\n")) % len(self._line)
+        self._sent += size
+        return (self._line * (size // len(self._line) + 2))[offset : offset + size]
+
+
+def test_memory_does_not_grow_with_the_file():
+    line = b"1,some report text that goes on for a line or two. " + b"No acute abnormality. " * 300 + b"\n"
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in read_reports(Generated(200_000_000, line), ReportLayout(columns=COLUMNS)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count > 25_000
+    assert peak < 8_000_000
 
 
 def test_an_unknown_role_is_an_error():
@@ -145,10 +223,45 @@ def test_columns_become_identifiers():
         ),
         (r"{\rtf1\ansi\ansicpg1252{\fonttbl{\f0 Arial;}}\f0 Mr. M\'fcller\par \u8364? ok}", "Mr. Müller\n€ ok\n"),
         ("Size < 3 mm and > 1 mm", "Size < 3 mm and > 1 mm"),
+        ("Size <b and > c", "Size <b and > c"),
+        ("Lungs clear.<br>Heart <b>normal</b>, < 3 cm.", "Lungs clear.\nHeart normal, < 3 cm.\n"),
+        ("<!-- Jane Doe --><p>normal</p>", "normal\n"),
+        ('<p title="Doe" alt=\'Jane > Doe\'>normal<img src="data:Doe"/></p>', "normal\n"),
+        ("<p>normal<style>.doe{}</style> end</p><?doe?><!doe>", "normal end\n"),
+        ("<title>Doe</title><p>normal<textarea>Jane</textarea><![CDATA[x]]></p>", "Doe\nnormalJanex]]>\n"),
+        (r"{\rtf1{\info{\author Jane Doe}{\title Doe}}normal}", "normal\n"),
+        (r"{\rtf1{\*\bkmkstart Doe}normal{\*\bkmkend Doe}{\*\annotation Doe}}", "normal\n"),
+        (
+            r'{\rtf1{\field{\*\fldinst HYPERLINK "mailto:jane@doe"}{\fldrslt link}}{\header Doe}{\v Jane}}',
+            "linkDoeJane\n",
+        ),
+        (r"{\rtf1{\pict\bin3 }}}}normal}", "normal\n"),
     ],
 )
 def test_marked_up_bodies_become_plain_text(body, plain):
     assert plain_text(body) == plain
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<p>a<!-- b",
+        "<p>a<script>b",
+        "<p>a<style>b</p>",
+        "<p>a<!b",
+        "<p>&#" + "9" * 9999,
+        "<p>a<b " + "d" * 2_000_000,
+    ],
+)
+def test_html_that_hides_its_end_is_refused(body):
+    with pytest.raises(Refused) as refusal:
+        plain_text(body)
+    assert refusal.value.reason is Reason.UNDECODABLE_TEXT
+
+
+@pytest.mark.parametrize("sign", ["<", "<a ", '<a b="', "</a ", "&", "&#", "\n", "<br> <", "<![CDATA["])
+def test_a_megabyte_of_broken_markup_is_read_to_its_end(sign):
+    assert len(plain_text("<p>" + sign * (1_000_000 // len(sign)))) >= 1
 
 
 @pytest.mark.parametrize("body", [r"{\rtf1 open", r"{\rtf1 a}}", r"{\rtf1\ansicpg99999 a}", r"{\rtf1 " + "{" * 300])

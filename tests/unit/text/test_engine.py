@@ -10,7 +10,7 @@ import pytest
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer, SecretKey
 from gradient_assets.deid.reasons import Reason, Refused
-from gradient_assets.deid.text import TextEngine, identifiers_of_columns
+from gradient_assets.deid.text import Span, TextEngine, identifiers_of_columns
 from gradient_assets.deid.text.calendar_dates import parse_date, read_date
 from tests.shared import SHARED, needs_shared
 from tests.unit.text.other_wording import marked_reports
@@ -102,18 +102,44 @@ def test_columns_dates_are_read(value, order, iso):
     assert (parsed.isoformat() if parsed else None) == iso
 
 
-def failing_detector(text):
-    raise RuntimeError(f"cannot read {text}")
+class Detects:
+    """A detector that gives what it was made with, or raises it."""
+
+    name, version = "detects", "1"
+
+    def __init__(self, found):
+        self.found = found
+
+    def load(self):
+        """Nothing to load."""
+
+    def detect(self, text):
+        if isinstance(self.found, Exception):
+            raise self.found
+        return self.found
 
 
 def test_a_failing_detector_refuses_the_text_without_telling_it():
-    engine = TextEngine(detectors=[failing_detector])
+    engine = TextEngine(detectors=[Detects(RuntimeError("cannot read Okafor"))])
     for use in (lambda: engine.find("Okafor", KNOWN), lambda: engine.clean("Okafor", KNOWN, PERSON)):
         with pytest.raises(Refused) as refusal:
             use()
         assert refusal.value.reason is Reason.TEXT_ENGINE_FAILED
         assert "Okafor" not in str(refusal.value)
         assert refusal.value.__cause__ is None
+
+
+def test_a_detector_adds_to_what_the_rules_find():
+    engine = TextEngine(detectors=[Detects([Span(0, 5, "OTHER", "x")])])
+    assert engine.clean("plain words about Okafor", KNOWN, PERSON).text.startswith("[OTHER] words about [")
+
+
+@pytest.mark.parametrize("span", [(-5, -1, "NAME"), (0, 99, "NAME"), (3, 3, "NAME"), (5, 2, "NAME"), (0, 5, "PLANET")])
+def test_a_span_that_is_none_of_the_text_refuses_it(span):
+    engine = TextEngine(detectors=[Detects([Span(*span, "x")])])
+    with pytest.raises(Refused) as refusal:
+        engine.clean("plain words", KNOWN, PERSON)
+    assert refusal.value.reason is Reason.TEXT_ENGINE_FAILED
 
 
 @pytest.mark.parametrize("setting", [{"replace": "hash"}, {"dates": "none"}, {"language": "xx"}])

@@ -45,8 +45,23 @@ def with_image_tail() -> bytes:
     return plain[:start] + chunk(b"IDAT", body) + plain[start + 12 + length :]
 
 
+def animated(tail: bytes = b"") -> bytes:
+    frames = [Image.new("L", (16, 16), grey) for grey in (7, 80, 160)]
+    stream = BytesIO()
+    frames[0].save(stream, "PNG", save_all=True, append_images=frames[1:], duration=100, loop=0)
+    content = stream.getvalue()
+    start = content.rindex(b"fdAT") - 4
+    length = int.from_bytes(content[start : start + 4])
+    body = content[start + 8 : start + 8 + length] + tail
+    return content[:start] + chunk(b"fdAT", body) + content[start + 12 + length :]
+
+
 def test_plain_png_is_clean():
     assert INDEX.search_png(png()) == []
+
+
+def test_animated_png_is_clean():
+    assert INDEX.search_png(animated()) == []
 
 
 @pytest.mark.parametrize(
@@ -57,6 +72,8 @@ def test_plain_png_is_clean():
         (with_chunk(b"iTXt", b"k\0\0\0\0\0Margaret Vanderbilt"), {"png_text_chunk", "name"}),
         (with_chunk(b"tEXt", b"Software\0Paint"), {"png_text_chunk"}),
         (with_chunk(b"eXIf", b"II*\0Vanderbilt^Margaret"), {"png_exif", "name"}),
+        (animated(b"Margaret Vanderbilt"), {"png_trailing_bytes", "name"}),
+        (with_chunk(b"acTL", b"Margaret Vanderbilt"), {"png_other_chunk", "name"}),
         (with_chunk(b"tIME", b"\x07\xe0\x06\x04\x0a\x0a\x0a"), {"png_other_chunk"}),
         (with_chunk(b"zzZz", b"RAD44514506"), {"png_other_chunk", "id"}),
         (png() + b"RAD44514506", {"png_trailing_bytes", "id"}),

@@ -56,6 +56,12 @@ PLANTED = [
     (OWN, "birth_date", "12. März 1947"),
     (OWN, "birth_date", "12 de marzo de 1947"),
     (OWN, "birth_date", "12 maart 1947"),
+    (OWN, "birth_date", "12 de marzo del 1947"),
+    (OWN, "birth_date", "March the 12th, 1947"),
+    (OWN, "birth_date", "3 / 12 / 1947"),
+    (OWN, "birth_date", "12. 03. 1947"),
+    (OWN, "birth_date", "3\\12\\1947"),
+    (OWN, "birth_date", "1947年3月12日"),
     (OWN, "birth_date", "19470312083000"),
     (ORDINARY, "name", "Mr. White was seen"),
     (ORDINARY, "name", "John White"),
@@ -85,6 +91,7 @@ CLEAN = [
     (OWN, "13 March 1947, 12 April 1947, 1947"),
     (OWN, "1.2.3.12.1947 12.3.1947.5"),
     (OWN, "4 June 2016"),
+    (KnownIdentifiers(birth_dates=("20160620", "19160620")), "since June 2016, 4. Juni 2016"),
     (OWN, "1CT1"),
     (ORDINARY, "White matter is normal. May represent gliosis. The young patient may return in May 2014."),
     (ORDINARY, "WHITE MATTER MAY BE YOUNG"),
@@ -109,6 +116,32 @@ def test_clean_text_of_a_patient_raises_no_alarm(known, text):
 def test_study_date_counts_only_when_told():
     assert residual_in_text("seen June 4, 2016", OWN) == []
     assert [hit.kind for hit in residual_in_text("seen June 4, 2016", OWN, study_dates=True)] == ["study_date"]
+
+
+LOCATED = [
+    ("Ärztin für Vanderbilt,", "Vanderbilt"),
+    ("Øyvind's neighbour Vänderbilt.", "Vänderbilt"),
+    ("ﬁne: ½ of Margaret's dose", "Margaret"),
+    ("MRN-0048213 ok", "MRN-0048213"),
+    ("no. 4451 4506 ok", "4451 4506"),
+    ("born 12. März 1947!", "12. März 1947"),
+    ("生年月日 1947年3月12日 です", "1947年3月12日"),
+    ("tel. (596) 268-0276", "596) 268-0276"),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), LOCATED)
+def test_a_hit_tells_where_it_stands_in_the_original_text(text, value):
+    assert value in {text[hit.start : hit.end] for hit in residual_in_text(text, OWN)}
+
+
+def test_each_place_of_an_identifier_is_a_hit_of_its_own():
+    hits = residual_in_text("Vanderbilt, and again Vanderbilt", OWN)
+    assert [(hit.start, hit.end) for hit in hits] == [(0, 10), (22, 32)]
+
+
+def test_what_an_escape_hides_is_found_without_a_place():
+    assert [(hit.kind, hit.start) for hit in residual_in_text("Vander&#98;ilt", OWN)] == [("name", None)]
 
 
 def test_hits_never_show_the_value():
