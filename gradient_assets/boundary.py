@@ -20,8 +20,8 @@ from gradient_assets.tables import Column, TableSpec
 
 Value = str | int | float | bool | date | None
 
-THUMBNAIL_KEY: Final = re.compile(r"[a-z0-9-]{2,40}(/2\.25\.\d{1,39}){3}\.png")
-"""`<hospital>/<study>/<series>/<instance>.png`, new UIDs."""
+THUMBNAIL_KEY: Final = re.compile(r"[a-z0-9-]{2,40}(/2\.25\.\d{1,39}){3}(\.strip)?\.png")
+"""`<hospital>/<study>/<series>/<instance>.png`, of a cine `….strip.png` too, new UIDs."""
 
 RELEASE_KEY: Final = re.compile(r"P[A-Z2-7]{16}(/2\.25\.\d{1,39}){3}\.dcm")
 """`<patient>/<study>/<series>/<instance>.dcm`, the recipient's own pseudonyms."""
@@ -157,6 +157,11 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def thumbnail_key(hospital_id: str, study_uid: str, series_uid: str, sop_uid: str) -> str:
     """Object key of a thumbnail.  Raises `Refused(BOUNDARY_REFUSED)` if a part is no new UID."""
     return _key(THUMBNAIL_KEY, f"{hospital_id}/{study_uid}/{series_uid}/{sop_uid}.png")
+
+
+def strip_key(thumbnail: str) -> str:
+    """Object key of the animated strip that belongs to a thumbnail."""
+    return _key(THUMBNAIL_KEY, f"{thumbnail.removesuffix('.png')}.strip.png")
 
 
 def release_key(patient: str, study_uid: str, series_uid: str, sop_uid: str) -> str:

@@ -39,6 +39,10 @@ DateOrder = Literal["mdy", "dmy", "ymd"]
 DATE_ORDERS = get_args(DateOrder)
 PROFILES = ("safe_harbor", "longitudinal")
 
+ReportLanguage = Literal["en", "de", "es", "nl"]
+ReportReplacement = Literal["tags", "surrogates"]
+UndeclaredLanguage = Literal["pass", "quarantine"]
+
 _HOSPITAL_ID = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _SECRET_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.+=@-]+(/(?!\.)[A-Za-z0-9_.+=@-]+)*")
 _MAX_NUMBER = 3999  # BigQuery allows 4,000 partitions of one table to be touched by one job
@@ -46,6 +50,34 @@ _MAX_NUMBER = 3999  # BigQuery allows 4,000 partitions of one table to be touche
 
 class RegistryError(Exception):
     """The registry can't be used.  The message names the file, the line, the field and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """How a hospital's reports are written and what becomes of what identifies in them.
+
+    `detector`: a further detector beside the rules, blank for none: `presidio`, or `transformer:` and the folder of a model.
+    `language` is the one that the reports (and the descriptions in headers) are written in; `undeclared_language` says what
+    becomes of a report that looks like another one.  `quote` and `escape` are single characters of the CSV files; blank
+    means none.
+    """
+
+    language: ReportLanguage = "en"
+    replacement: ReportReplacement = "tags"
+    undeclared_language: UndeclaredLanguage = "pass"
+    detector: str = ""
+    quote: str = '"'
+    escape: str = ""
+
+    @property
+    def layout(self) -> str:
+        """What decides how a file is read, as one part of a work token."""
+        return f"{self.quote}\x1e{self.escape}"
+
+    @property
+    def cleaning(self) -> str:
+        """What decides what becomes of a text, as one part of a work token."""
+        return f"{self.language}\x1e{self.replacement}\x1e{self.undeclared_language}\x1e{self.detector}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +95,7 @@ class Hospital:
     timezone: str
     profile: str
     secret_name: str
+    reports: ReportSettings = ReportSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +196,7 @@ class _RegistryReader:
         if not isinstance(entry, yaml.MappingNode):
             self._refuse(entry, "", "hospitals", "a mapping of fields for each hospital")
         needed = ("id", "number", "buckets", "report_columns", "date_order", "timezone", "profile", "secret_name")
-        fields = self._fields(entry, "", needed, ("delimiter", "encoding"))
+        fields = self._fields(entry, "", needed, ("delimiter", "encoding", "reports"))
         hospital_id = self._text(
             fields["id"], "", "id", _HOSPITAL_ID.fullmatch, "2–40 of a–z, 0–9 and -, a letter first"
         )
@@ -181,7 +214,7 @@ class _RegistryReader:
             dicoms_uri=self._bucket(buckets["dicoms"], hospital_id, "buckets.dicoms"),
             reports_uri=self._bucket(buckets["reports"], hospital_id, "buckets.reports"),
             report_columns=columns,
-            delimiter=text("delimiter", lambda v: len(v) == 1, "a single character", default=","),
+            delimiter=text("delimiter", _is_delimiter, "a single character (or up to 4), or auto", default=","),
             encoding=text("encoding", _is_encoding, "an encoding Python knows, or auto", default="auto"),
             date_order=cast(
                 DateOrder, text("date_order", DATE_ORDERS.__contains__, f"one of {', '.join(DATE_ORDERS)}")
@@ -193,13 +226,37 @@ class _RegistryReader:
                 _SECRET_NAME.fullmatch,
                 "segments of letters, digits and _ . + = @ - between slashes, none of them beginning with a dot",
             ),
+            reports=self._report_settings(fields.get("reports"), hospital_id),
+        )
+
+    def _report_settings(self, node: yaml.Node | None, hospital: str) -> ReportSettings:
+        if node is None:
+            return ReportSettings()
+        expected: dict[str, tuple[Callable[[str], Any], str]] = {
+            **{
+                name: (choices.__contains__, f"one of {', '.join(choices)}")
+                for name, choices in (
+                    ("language", get_args(ReportLanguage)),
+                    ("replacement", get_args(ReportReplacement)),
+                    ("undeclared_language", get_args(UndeclaredLanguage)),
+                )
+            },
+            "detector": (_is_detector, "presidio, or transformer: and the absolute path of a model's folder"),
+            "quote": (_is_sign, "a single character, or nothing"),
+            "escape": (_is_sign, "a single character, or nothing"),
+        }
+        fields = self._fields(node, hospital, (), tuple(expected), parent="reports.")
+        return ReportSettings(
+            **{  # type: ignore[arg-type]  # each was compared with its choices
+                name: self._text(value, hospital, f"reports.{name}", *expected[name]) for name, value in fields.items()
+            }
         )
 
     def _fields(
         self, node: yaml.Node, hospital: str, needed: tuple[str, ...], optional: tuple[str, ...], *, parent: str = ""
     ) -> dict[str, yaml.Node]:
         if not isinstance(node, yaml.MappingNode):
-            self._refuse(node, hospital, parent.rstrip("."), f"a mapping with {', '.join(needed)}")
+            self._refuse(node, hospital, parent.rstrip("."), f"a mapping with {', '.join(needed or optional)}")
         fields: dict[str, yaml.Node] = {}
         for key, value in node.value:
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else "(no name)"
@@ -255,6 +312,18 @@ class _RegistryReader:
             f": {node.value}" if isinstance(node, yaml.ScalarNode) and str(node.value) != field.split(".")[-1] else ""
         )
         raise RegistryError(f"{whose}{self._file}{line}, `{field}{found}`: expected {expected}. Nothing was read.")
+
+
+def _is_delimiter(value: str) -> bool:
+    return value == "auto" or (1 <= len(value) <= 4 and not set(value) & set('"\r\n') and not value.isalnum())
+
+
+def _is_detector(value: str) -> bool:
+    return value in ("", "presidio") or value.startswith("transformer:/")
+
+
+def _is_sign(value: str) -> bool:
+    return value in ("", "\\") or (len(value) == 1 and value.isprintable() and not value.isalnum())
 
 
 def _is_encoding(value: str) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from gradient_assets.deid.headers.profile import EDITION, NAMED, Profile
+from gradient_assets.deid.headers.profile import EDITION, NAMED, NOT_BUILT, OPTIONS, Profile
 from gradient_assets.deid.headers.rules import Action, Rules, table
 from gradient_assets.deid.reasons import EXPLANATIONS, Reason
 from gradient_assets.hospitals import REPORT_ROLES
@@ -52,11 +52,34 @@ REGISTRY_FIELDS = (
     RegistryField(
         "report_columns", "", "Role: column name. `report_id` and `text` are needed, the other roles help (see below)."
     ),
-    RegistryField("delimiter", "`,`", "The single character between two fields of a report file."),
+    RegistryField(
+        "delimiter", "`,`", "What stands between two fields of a report file: one to four characters, or `auto`."
+    ),
     RegistryField("encoding", "`auto`", "An encoding that Python knows, or `auto`, which guesses per file."),
     RegistryField("date_order", "", "`mdy`, `dmy` or `ymd`: how dates in the columns of report files are written."),
     RegistryField("timezone", "", "A time zone of the IANA database. Checked and kept; no stage uses it yet."),
     RegistryField("profile", "", "`safe_harbor`, `longitudinal`, or the path of a profile file (`.yaml`)."),
+    RegistryField(
+        "reports.language", "`en`", "Language of reports and of descriptions in headers: `en`, `de`, `es` or `nl`."
+    ),
+    RegistryField(
+        "reports.replacement",
+        "`tags`",
+        "`tags` (`[NAME]`), or `surrogates`: invented names, numbers and addresses of the same shape, moved dates.",
+    ),
+    RegistryField(
+        "reports.undeclared_language",
+        "`pass`",
+        "`pass`, or `quarantine`: a report that looks like another language is refused.",
+    ),
+    RegistryField(
+        "reports.detector",
+        "``",
+        "A detector beside the rules: `presidio`, or `transformer:` and the absolute path of a model's folder (extras of the "
+        "same names).",
+    ),
+    RegistryField("reports.quote", '`"`', "The quote of report files; blank for none."),
+    RegistryField("reports.escape", "``", "A sign before quotes within a field; without it quotes are doubled."),
     RegistryField("secret_name", "", "Name of the hospital's key in the vault, like `hospital/st-mary`."),
 )
 """The fields, in the order of the example; a test compares them with what the reader takes and needs."""
@@ -149,8 +172,9 @@ def profiles_page() -> str:
     lines = ["# Profiles, tag by tag", "", _NOTE, ""]
     lines += [
         f"What becomes of each attribute of PS3.15 Table E.1-1 (edition {EDITION}), of the attributes that this project adds "
-        "to it, and of everything else. Private elements stay only if Table E.3.10-1 lists their creator and they are no bulk "
-        "data.",
+        "to it, and of everything else. Private elements stay only if Table E.3.10-1 lists them under their creator, in "
+        "whatever block, and they are no bulk data (25 of its 479 rows are OB, OW or of no VR; none of them is known to be a "
+        "number, and a blob may be a picture nobody looks at).",
         "",
         "## The named profiles",
         "",
@@ -166,8 +190,42 @@ def profiles_page() -> str:
     lines += _grid(["action", "what happens"], [[f"`{action}`", _ACTIONS[action]] for action in Action])
     lines += [
         "",
-        "An element whose value does not fit its action gets the basic profile's action instead; one that can't be read is "
-        "removed. Overlays and curves are taken out by the pixel engine as well.",
+        "A compound code (X/Z/D) is decided by the Type that the attribute has in the instance's SOP Class at its own place, "
+        "as `tables/iod_types.json` says: removed where it is Type 3 or the IOD does not have it, emptied where it is Type 2 "
+        "or 2C, a dummy where it is Type 1 or 1C or where the class or sequence is not known. Three actions in a cell "
+        "are those for Types 3, 2 and 1. References (X/Z/U*) keep their items with new UIDs at every Type. A plain X "
+        "or Z leaves a dummy "
+        "where the attribute is Type 1, and X no value where it is Type 2, so that the object stays valid.",
+        "",
+        "An element whose value can't be kept as its action asks (a date that is none) is removed where it is Type 3, "
+        "emptied "
+        "where Type 2, and gets a dummy where Type 1; one that can't be read is removed. A sequence whose action is `dummy` "
+        "ends with one item that says nothing. Overlays and curves are taken out by the pixel engine as well.",
+        "",
+        "## A profile of your own",
+        "",
+        "A YAML file with the fields `name`, `edition`, `options`, `dates` (`keep`, `shift`, `year` or `remove`) and "
+        "`birth_date` (`empty`, `shift`, `year`). `dates: keep` and `dates: shift` are the two Retain Longitudinal "
+        "options; `remove` is the "
+        "basic profile without either: dates get their code of the table, and columns and texts beside the header the "
+        "year at "
+        "most. Options that can be listed: "
+        + _codes(_selectable())
+        + ". "
+        + _codes(sorted(NOT_BUILT))
+        + " is refused, "
+        "because nothing would do it. Where two options name one row: dates that are shifted or cut win over Retain Device "
+        "Identity, then what is retained, then what is cleaned; no row of the table is kept by one option and cleaned by "
+        "another otherwise. Pixels are always cleaned; `clean_pixel_data` does not switch it, and its code 113101 is "
+        "stated only by "
+        "the pixel engine. Three more fields, of which the first choice holds unless the file says otherwise: "
+        "`encapsulated_documents` (`quarantine`, or `images`: the pages of a PDF are drawn, lines that identify are blacked "
+        "out, and the pictures are delivered; `gradient deidentify` only), `scanned_forms` (`quarantine`, or `clean` like "
+        "any picture), `burned_in_text` (`remove`, or `keep_marks`: marks of side and view, measures with units and scales "
+        "stay where they are read surely). A code of CID 7050 is written into "
+        "an instance only if at least one element of it was kept, "
+        "moved or "
+        "examined under that option; 113100 always.",
         "",
     ]
     lines += ["## Table E.1-1", "", "`basic` is the standard's code: X remove, Z empty, D dummy, U new UID.", ""]
@@ -180,6 +238,14 @@ def profiles_page() -> str:
         ["tag", "why", "code", *(f"`{name}`" for name in NAMED)],
         [[_tag(t), why, code, *_resolved(t, rules.values())] for t, code, why in beyond],
     )
+    lines += ["", "## Texts about devices and techniques", ""]
+    lines += [
+        "Table E.1-1 lists none of these. Their text stays as it is, unless it holds a known identifier of the "
+        "patient, a UID, "
+        "an address, or a name of a person or an institution that is not a maker's. Then it goes through the report engine.",
+        "",
+        *_grid(["tag", "keyword"], [[_tag(t), f"`{keyword}`"] for t, keyword in table("technical_text")["rows"]]),
+    ]
     lines += ["", "## Attributes of the dictionary that no table lists", ""]
     lines += [
         "By value representation: text is cleaned, dates as the profile says, UIDs replaced, names replaced by a dummy, "
@@ -193,7 +259,24 @@ def _resolved(tag: str, rules: Iterable[Rules]) -> list[str]:
     if tag == "private":
         return [f"`{Action.PRIVATE}`, unless known to be safe" for _ in rules]
     number = int(tag.replace("X", "0"), 16)
-    return [f"`{one.action(number, 'LO')}`" for one in rules]
+    cells = []
+    for one in rules:
+        by_type = one.by_type(number, "LO")
+        cells.append(" / ".join(f"`{action}`" for action in (by_type if _is_compound(tag) else by_type[:1])))
+    return [_same(cell) for cell in cells]
+
+
+def _is_compound(tag: str) -> bool:
+    return any("/" in basic for listed, _, basic, _ in table("ps3.15_table_e.1-1")["rows"] if listed == tag)
+
+
+def _same(cell: str) -> str:
+    """Three equal actions are one."""
+    return cell if len(set(cell.split(" / "))) > 1 else cell.split(" / ")[0]
+
+
+def _selectable() -> list[str]:
+    return [one for one in OPTIONS if one not in NOT_BUILT and not one.startswith("retain_longitudinal")]
 
 
 def _tag(tag: str) -> str:

@@ -223,6 +223,36 @@ QUARANTINE = TableSpec(
     columns=REFUSED_METADATA.columns,
 )
 
+
+def _audit(name: str, stage: str, *, partitioned_by: Literal["hospital", "release"] = "hospital") -> TableSpec:
+    return TableSpec(
+        name=name,
+        zone="identified",
+        description=f"What `{stage}` did to each instance, counted by action and tag, and from which object it came.",
+        sort_by=("object_key", "work_token"),
+        cluster_by=("sop_instance_uid",),
+        partitioned_by=partitioned_by,
+        columns=(
+            *((_text("release", "Partition: the release.", required=True),) if partitioned_by == "release" else ()),
+            *_hospital(),
+            _work_token(),
+            *_SOURCE_OBJECT,
+            _text("sop_instance_uid", "SOP Instance UID of the object, as sent.", required=True),
+            _text("new_sop_instance_uid", "SOP Instance UID that was written.", required=True),
+            _text("profile", "Name of the profile.", required=True),
+            _text("profile_digest", "Digest of the profile's content.", required=True),
+            _text("standard_edition", "Edition of PS3.15 that the profile is taken from.", required=True),
+            _text("engine_version", "Versions of the engines.", required=True),
+            _text("method_codes", "Codes of PS3.16 CID 7050: what was done to this instance.", required=True),
+            _text("actions_json", "Elements by action and tag: {action: {tag: count}}.", required=True),
+            _text("removed_by_kind_json", "What was taken out, by kind: {kind: count}.", required=True),
+        ),
+    )
+
+
+HEADER_AUDIT = _audit("header_audit", "deidentified_metadata")
+RELEASE_AUDIT = _audit("release_audit", "release_dicoms", partitioned_by="release")
+
 _INSTANCE_COLUMNS = (
     _text(
         "sop_instance_uid",
@@ -370,6 +400,12 @@ PIXEL_TEXT = TableSpec(
             "Object key of the thumbnail; empty without pixels.",
             "pseudonyms only",
             r"[a-z0-9-]+(/2\.25\.\d+)+\.png",
+        ),
+        _text(
+            "strip_key",
+            "Object key of the animated strip; empty for a single frame.",
+            "pseudonyms only",
+            r"[a-z0-9-]+(/2\.25\.\d+)+\.strip\.png",
         ),
         _text("engine_version", "Version of the pixel engine.", _VERSION, r"[0-9a-z.+-]{1,40}", required=True),
     ),
@@ -529,6 +565,8 @@ ALL_TABLES: tuple[TableSpec, ...] = (
     REFUSED_THUMBNAILS,
     REFUSED_RELEASE,
     QUARANTINE,
+    HEADER_AUDIT,
+    RELEASE_AUDIT,
     DEIDENTIFIED_METADATA,
     DEIDENTIFIED_REPORTS,
     PIXEL_TEXT,

@@ -17,10 +17,12 @@ from gradient_assets import boundary
 from gradient_assets.cohort import CohortError
 from gradient_assets.deid.headers import Profile
 from gradient_assets.deid.identity import Pseudonymizer
-from gradient_assets.hospitals import PROFILES, Hospital, Registry, RegistryError
+from gradient_assets.deid.text import DetectorUnavailableError
+from gradient_assets.hospitals import Hospital, Registry, RegistryError
 from gradient_assets.pipelines.pool import PoolError
 from gradient_assets.pipelines.stage import StageCounts, StageError, StageRun
 from gradient_assets.pipelines.steps import foreseen
+from gradient_assets.pipelines.texts import text_engine
 from gradient_assets.pipelines.work import WorkSource
 from gradient_assets.releases import ReleaseError
 from gradient_assets.tables import TableSpec
@@ -32,6 +34,7 @@ from resources.warehouse import WarehouseError
 
 PLAIN_ERRORS = (
     CohortError,
+    DetectorUnavailableError,
     PipelineFailed,
     PoolError,
     RegistryError,
@@ -89,7 +92,9 @@ class HospitalWork:
         """The work of any hospital."""
         hospital = registry.get(hospital_id)
         identity = Pseudonymizer(resources.key(hospital.secret_name), hospital.id)
-        return cls(hospital, resources, identity, profile_of(hospital), run_id, say)
+        profile = profile_of(hospital)
+        text_engine(hospital, profile)  # a detector that can't run is an error of the set-up, not of each record
+        return cls(hospital, resources, identity, profile, run_id, say)
 
     def version_of(self, spec: TableSpec) -> str:
         """Data version of the partition: its content's digest, keyed, since a table may hold a single record."""
@@ -119,7 +124,7 @@ class HospitalWork:
 
 def profile_of(hospital: Hospital) -> Profile:
     """The hospital's profile, named or from its file."""
-    return Profile.named(hospital.profile) if hospital.profile in PROFILES else Profile.load(hospital.profile)
+    return Profile.of(hospital.profile)
 
 
 def stage_metadata(counts: StageCounts, spec: TableSpec | None, **more: Any) -> dict[str, Any]:

@@ -27,7 +27,8 @@ def dicom_metadata(
     work = HospitalWork.open(context, registry, resources)
     bucket = work.bucket("dicoms")
     look = Look(bucket, work.identity)
-    counts = work.stage.run(ReadHeaders(work.hospital, bucket), work.source.objects(look.stats(), ReadHeaders.version))
+    step = ReadHeaders(work.hospital, bucket, work.profile)
+    counts = work.stage.run(step, work.source.objects(look.stats(), f"{step.version}\x1f{work.profile.scanned_forms}"))
     context.log_event(look.event("hospital_dicoms", work.hospital.id))
     return result("dicom_metadata", stage_metadata(counts, DICOM_METADATA), work.version_of(DICOM_METADATA))
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gradient_assets import boundary
-from gradient_assets.deid import headers, pixels
+from gradient_assets.deid import documents, headers, pixels
 from gradient_assets.deid.headers import Profile
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.instance import InstanceCleaner
 from gradient_assets.deid.reasons import Refused
+from gradient_assets.deid.text import TextEngine
 from gradient_assets.folder.crosswalk import CrosswalkRow
 from gradient_assets.folder.exchange import OUTCOMES, REFUSALS, Outcome, emitted, work_item
 from gradient_assets.folder.patients import Belonging, Patients
@@ -29,11 +30,13 @@ class GatherHeaders:
     """One file → the columns that tie it to a patient, its identifiers, and whether it is admitted."""
 
     folder: str = field(repr=False)
+    profile: Profile
     stage: str = "folder_headers"
     version: str = headers.ENGINE_VERSION
     deadline_s: float = 60.0
     output = OUTCOMES
     refusals = REFUSALS
+    beside = ()
 
     def open(self) -> None:
         """Nothing to load."""
@@ -47,7 +50,8 @@ class GatherHeaders:
         record: dict[str, Any] = {name: columns[name] or "" for name in names}
         record["identifiers"] = headers.identifiers_of(dataset).as_dict()
         try:
-            headers.admit(dataset)
+            if not documents.is_asked_for(self.profile, dataset):
+                headers.admit(dataset, profile=self.profile)
         except Refused as refused:
             record["refused"] = [refused.reason.value, refused.detail]
         yield emitted(item, record)
@@ -61,15 +65,18 @@ class CleanFiles:
     profile: Profile
     pseudonymizer: Pseudonymizer = field(repr=False)
     finder: pixels.TextFinder
+    text: TextEngine
+    second: pixels.TextFinder | None = None
     stage: str = "folder_dicoms"
     version: str = f"{headers.ENGINE_VERSION}+{pixels.ENGINE_VERSION}"
     deadline_s: float = 600.0
     output = OUTCOMES
     refusals = REFUSALS
+    beside = ()
 
     def open(self) -> None:
         """Load rules and models."""
-        self._cleaner = InstanceCleaner(self.profile, self.pseudonymizer, self.finder)
+        self._cleaner = InstanceCleaner(self.profile, self.pseudonymizer, self.finder, self.second, text=self.text)
 
     def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
         """Clean the whole object; nothing of it is written unless all of it is clean."""

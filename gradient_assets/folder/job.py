@@ -17,12 +17,13 @@ from gradient_assets.deid.headers import Profile
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer, read_key_file
 from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.deid.text import TextEngine
 from gradient_assets.folder import images, reports
 from gradient_assets.folder.crosswalk import CrosswalkRow, crosswalk_bytes, written_beside
 from gradient_assets.folder.delivery import Delivery, private_folder
 from gradient_assets.folder.exchange import Exchange, Outcome
 from gradient_assets.folder.patients import Patients
-from gradient_assets.folder.request import FolderError, FolderRequest
+from gradient_assets.folder.request import FolderError, FolderRequest, ReportsRequest
 from gradient_assets.folder.walking import InputFile, walk
 
 SCOPE = "folder"
@@ -65,11 +66,13 @@ class FolderJob:
         request: FolderRequest,
         *,
         finder: pixels.TextFinder | None = None,
+        second: pixels.TextFinder | None = None,
         on_done: OnDone = lambda what, done, total: None,
     ) -> None:
         self.request = request
         self.summary = Summary()
         self._finder = finder
+        self._second = second
         self._on_done = on_done
         self._delivery = Delivery(request.out)
         self._rows: list[CrosswalkRow] = []
@@ -85,7 +88,7 @@ class FolderJob:
         request.check()
         self._delivery.check()
         identity = Pseudonymizer(read_key_file(request.key_file), scope=SCOPE)
-        profile = Profile.named(request.profile)
+        profile = Profile.of(request.profile)
         finder = self._finder or pixels.RapidTextFinder()
         files = walk(request.source, [path for _, path in request.identified_files()] + [request.crosswalk])
         source = reports.ReportSource(request.reports, identity) if request.reports else None
@@ -98,23 +101,26 @@ class FolderJob:
             records = stack.enter_context(private_folder(request.crosswalk))
             stack.enter_context(self._delivery.opened())
             exchange = Exchange(records, self._delivery.objects, request.jobs)
-            gathered = self._gather(files, exchange, identity)
-            step = images.CleanFiles(str(request.source), profile, identity, finder)
+            gathered = self._gather(files, exchange, identity, profile)
+            text = text_engine(request.reports, profile)
+            step = images.CleanFiles(str(request.source), profile, identity, finder, text, self._second)
             self._clean(files, gathered, exchange, step)
             if source is not None:
-                self._clean_reports(source, exchange, profile, identity)
+                self._clean_reports(source, exchange, text, identity)
             with written_beside(request.crosswalk, crosswalk_bytes(self._rows)) as put_in_place:
                 self._delivery.exchange()
                 put_in_place()
         return self.summary
 
-    def _gather(self, files: list[InputFile], exchange: Exchange, identity: Pseudonymizer) -> dict[int, Outcome]:
+    def _gather(
+        self, files: list[InputFile], exchange: Exchange, identity: Pseudonymizer, profile: Profile
+    ) -> dict[int, Outcome]:
         """First pass: number of the file → what its header says, or why it is refused."""
         readable = sum(file.refused is None for file in files)
         gathered: dict[int, Outcome] = {
             file.number: Outcome(refused=file.refused) for file in files if file.refused is not None
         }
-        step = images.GatherHeaders(str(self.request.source))
+        step = images.GatherHeaders(str(self.request.source), profile)
         done = self._counter("reading headers", readable)
         for item, outcome in exchange.run(step, images.header_items(files, identity), done):
             record = outcome.record
@@ -150,13 +156,13 @@ class FolderJob:
             raise AssertionError("more outcomes than files")
 
     def _clean_reports(
-        self, source: reports.ReportSource, exchange: Exchange, profile: Profile, identity: Pseudonymizer
+        self, source: reports.ReportSource, exchange: Exchange, text: TextEngine, identity: Pseudonymizer
     ) -> None:
         """Each row of the CSV, in order, into OUT/reports.csv or into the quarantine's list."""
         request = source.request
         self.summary.reports = source.rows
         refusals: dict[int, Refused] = {}
-        step = reports.CleanReports(profile, identity, request.replace, source.request.date_order)
+        step = reports.CleanReports(identity, text, request.undeclared_language)
         done = self._counter("cleaning reports", source.rows)
 
         def note(row_number: int, reason: Reason, detail: str) -> None:
@@ -183,3 +189,12 @@ class FolderJob:
 
     def _counter(self, what: str, total: int) -> Callable[[int], None]:
         return lambda done: self._on_done(what, done, total)
+
+
+def text_engine(request: ReportsRequest | None, profile: Profile) -> TextEngine:
+    """One engine for the descriptions in headers and for reports, so that a name gets the same surrogate in both."""
+    if request is None:
+        return TextEngine(dates=profile.dates)
+    return TextEngine(
+        replace=request.replace, dates=profile.dates, language=request.language, date_order=request.date_order
+    )

@@ -15,17 +15,15 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from gradient_assets.deid import text
-from gradient_assets.deid.headers import Profile
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.reasons import EXPLANATIONS, Reason, Refused
-from gradient_assets.deid.verify import residual_in_text
+from gradient_assets.deid.report import ReportCleaner
 from gradient_assets.folder.crosswalk import CrosswalkRow
 from gradient_assets.folder.exchange import OUTCOMES, REFUSALS, emitted, work_item
 from gradient_assets.folder.patients import Belonging, Patients
-from gradient_assets.folder.request import OUTPUT_COLUMNS, FolderError, Replacement, ReportsRequest
-from gradient_assets.hospitals import REPORT_ROLES, DateOrder
-from gradient_assets.pipelines.metadata import describe
+from gradient_assets.folder.request import OUTPUT_COLUMNS, FolderError, ReportsRequest
+from gradient_assets.hospitals import REPORT_ROLES, UndeclaredLanguage
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
 
 MRN = "mrn"
@@ -39,28 +37,26 @@ _LONGEST_HEADING_BYTES = 1024 * 1024
 class CleanReports:
     """One report → its text without identifiers."""
 
-    profile: Profile
     pseudonymizer: Pseudonymizer = field(repr=False)
-    replace: Replacement
-    date_order: DateOrder = "mdy"
+    engine: text.TextEngine
+    undeclared_language: UndeclaredLanguage = "pass"
     stage: str = "folder_reports"
     version: str = text.ENGINE_VERSION
     deadline_s: float = 60.0
     output = OUTCOMES
     refusals = REFUSALS
+    beside = ()
 
     def open(self) -> None:
         """Load rules and word lists."""
-        self._engine = text.TextEngine(replace=self.replace, dates=self.profile.dates, date_order=self.date_order)
+        self._cleaner = ReportCleaner(self.engine, undeclared_language=self.undeclared_language)
 
     def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
         """Clean the text, then search it for what is left."""
         known = KnownIdentifiers.from_dict(item["identifiers"])
         row = item["row"]
         person = self.pseudonymizer.person(row["patient_id"], fallback=row["fallback"])
-        cleaned = self._engine.clean(row["text"], known, person)
-        if hits := residual_in_text(cleaned.text, known):
-            raise Refused(Reason.RESIDUAL_IDENTIFIER, describe(hits))
+        cleaned = self._cleaner.clean(row["text"], known, person)
         yield emitted(item, {"text": cleaned.text, "removed": cleaned.removed.total()})
 
 
@@ -89,8 +85,15 @@ class ReportSource:
                 patients.add(_belonging_of_columns(values), found)
 
     def items(self, patients: Patients, on_refused: Callable[[text.RefusedRow], None]) -> Iterator[WorkItem]:
-        """Second reading: an item for each row that can be read; the others go to `on_refused`."""
+        """Second reading: an item for each row that can be read; the others go to `on_refused`, and so does a second row of
+        one report id: both would bear the same pseudonym."""
+        taken: set[str] = set()
         for row in self._read():
+            if isinstance(row, text.ReportRow):
+                report_id = row.values["report_id"].strip()
+                if report_id in taken:
+                    row = text.RefusedRow(row.row_number, Reason.DUPLICATE_REPORT)
+                taken.add(report_id)
             if isinstance(row, text.RefusedRow):
                 on_refused(row)
                 continue

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from gradient_assets.folder.crosswalk import COLUMNS as CROSSWALK_COLUMNS
-from gradient_assets.hospitals import REPORT_ROLES, DateOrder
+from gradient_assets.hospitals import REPORT_ROLES, DateOrder, ReportLanguage, UndeclaredLanguage
 
 OUTPUT_COLUMNS = ("report_id", "accession_number")
 """The first two columns of OUT/reports.csv; the third is the text column under its own name."""
@@ -44,6 +44,8 @@ class ReportsRequest:
     delimiter: str = "auto"
     encoding: str = "utf-8"
     date_order: DateOrder = "mdy"
+    language: ReportLanguage = "en"
+    undeclared_language: UndeclaredLanguage = "pass"
 
     def check(self) -> None:
         """Raises `FolderError` for a file that is not there, a delimiter or an encoding that is none."""

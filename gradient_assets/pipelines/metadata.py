@@ -20,13 +20,14 @@ from gradient_assets.deid import headers
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.reasons import Reason, Refused
-from gradient_assets.deid.text import TextEngine
 from gradient_assets.deid.verify import IdentifierIndex, residual_in_dataset
 from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
+from gradient_assets.pipelines.texts import text_engine
 from gradient_assets.tables import (
     DEIDENTIFIED_METADATA,
     DICOM_METADATA,
+    HEADER_AUDIT,
     REFUSED_DEIDENTIFIED_METADATA,
     REFUSED_METADATA,
 )
@@ -58,11 +59,13 @@ class ReadHeaders:
 
     hospital: Hospital
     bucket: Bucket
+    profile: headers.Profile
     stage: str = "dicom_metadata"
     version: str = f"headers-{headers.ENGINE_VERSION}"
     deadline_s: float = 60.0
     output = DICOM_METADATA
     refusals = REFUSED_METADATA
+    beside = ()
 
     def open(self) -> None:
         """Nothing to load."""
@@ -74,7 +77,7 @@ class ReadHeaders:
         with reading():
             source = self.bucket.open(item["object_key"], item["size"])
             dataset = headers.read_dataset(source, stop_before_pixels=True)
-        headers.admit(dataset)
+        headers.admit(dataset, profile=self.profile)
         columns = headers.columns_of(dataset)
         sop_instance_uid, sop_class_uid = columns["sop_instance_uid"], columns["sop_class_uid"]
         if not sop_instance_uid or not sop_class_uid:
@@ -109,11 +112,11 @@ class CleanHeaders:
     deadline_s: float = 60.0
     output = DEIDENTIFIED_METADATA
     refusals = REFUSED_DEIDENTIFIED_METADATA
+    beside = (HEADER_AUDIT,)
 
     def open(self) -> None:
         """Load the rules."""
-        text = TextEngine(dates=self.profile.dates, date_order=self.hospital.date_order)
-        self._engine = headers.HeaderEngine(self.profile, self.pseudonymizer, text)
+        self._engine = headers.HeaderEngine(self.profile, self.pseudonymizer, text_engine(self.hospital, self.profile))
 
     def meet(self, everyone: Iterable[KnownIdentifiers]) -> None:
         """Get ready to find any patient of the hospital in any row."""
@@ -127,7 +130,7 @@ class CleanHeaders:
             if not dataset.get(keyword):  # named in the file meta information only
                 setattr(dataset, keyword, item["row"][column])
         cleaned = self._engine.clean(dataset, known)
-        if hits := residual_in_dataset(cleaned.dataset, known):
+        if hits := residual_in_dataset(cleaned.dataset, headers.without_retained(known, cleaned.retained)):
             raise Refused(Reason.RESIDUAL_IDENTIFIER, describe(hits))
         row = boundary.cross(
             DEIDENTIFIED_METADATA,
@@ -147,6 +150,30 @@ class CleanHeaders:
         )
         refuse_leaks(self._everyone, row)
         yield Emitted(row)
+        yield Emitted(audit_row(self.hospital, item, cleaned, headers.ENGINE_VERSION), into=HEADER_AUDIT)
+
+
+def audit_row(hospital: Hospital, item: WorkItem, cleaned: headers.CleanedHeader, engine: str) -> dict[str, object]:
+    """What was done to one instance and from which object it came: a row of `header_audit` or, with its release, of
+    `release_audit`.  Identified: it holds old and new UID side by side."""
+    audit = cleaned.audit()
+    return {
+        "hospital_id": hospital.id,
+        "hospital_number": hospital.number,
+        "work_token": item["work_token"],
+        "object_key": item["object_key"],
+        "etag": item["etag"],
+        "size": item["size"],
+        "sop_instance_uid": cleaned.old_sop_uid,
+        "new_sop_instance_uid": cleaned.new_sop_uid,
+        "profile": audit["profile"],
+        "profile_digest": audit["profile_digest"],
+        "standard_edition": audit["edition"],
+        "engine_version": engine,
+        "method_codes": ",".join(cleaned.method_codes),
+        "actions_json": json.dumps(audit["actions"], sort_keys=True),
+        "removed_by_kind_json": json.dumps(audit["removed_by_kind"], sort_keys=True),
+    }
 
 
 def instance_columns(dataset: Dataset, transfer_syntax_uid: str | None) -> dict[str, boundary.Value]:
@@ -216,7 +243,9 @@ def code_of(column: str, value: str | int | None) -> str | None:
 
 
 def date_under(profile: headers.Profile, day: date | None, shift_days: int) -> date | None:
-    """A date as the profile allows: shifted, 1 January of its year, or as it was."""
+    """A date as the profile allows: shifted, 1 January of its year, as it was, or not at all."""
+    if profile.removes_dates:
+        return None
     if day is None or profile.dates == "keep":
         return day
     return day + timedelta(days=shift_days) if profile.dates == "shift" else day.replace(month=1, day=1)

@@ -17,9 +17,10 @@ from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.instance import InstanceCleaner
 from gradient_assets.hospitals import Hospital
-from gradient_assets.pipelines.metadata import code_of, key_part, reading
+from gradient_assets.pipelines.metadata import audit_row, code_of, key_part, reading
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
-from gradient_assets.tables import REFUSED_RELEASE, RELEASE_MANIFEST
+from gradient_assets.pipelines.texts import text_engine
+from gradient_assets.tables import REFUSED_RELEASE, RELEASE_AUDIT, RELEASE_MANIFEST
 from resources.object_store import Bucket
 
 
@@ -39,6 +40,7 @@ class CleanInstances:
     deadline_s: float = 300.0
     output = RELEASE_MANIFEST
     refusals = REFUSED_RELEASE
+    beside = (RELEASE_AUDIT,)
 
     def open(self) -> None:
         """Load rules and models."""
@@ -48,7 +50,7 @@ class CleanInstances:
                 self.pseudonymizers[hospital_id],
                 self.finder,
                 self.residual,
-                date_order=hospital.date_order,
+                text=text_engine(hospital, self.profiles[hospital_id]),
             )
             for hospital_id, hospital in self.hospitals.items()
         }
@@ -93,3 +95,5 @@ class CleanInstances:
         )
         yield EmittedObject(key, cleaned.content)
         yield Emitted(row)
+        audit = audit_row(hospital, item, header, self.version) | {"method_codes": ",".join(cleaned.method_codes)}
+        yield Emitted({"release": self.release, **audit}, into=RELEASE_AUDIT)

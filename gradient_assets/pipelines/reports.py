@@ -12,12 +12,14 @@ from gradient_assets import boundary
 from gradient_assets.deid import text
 from gradient_assets.deid.headers import Profile
 from gradient_assets.deid.identifiers import KnownIdentifiers
-from gradient_assets.deid.identity import Pseudonymizer
+from gradient_assets.deid.identity import Person, Pseudonymizer
 from gradient_assets.deid.reasons import Reason, Refused
-from gradient_assets.deid.verify import IdentifierIndex, residual_in_text
+from gradient_assets.deid.report import ReportCleaner
+from gradient_assets.deid.verify import IdentifierIndex
 from gradient_assets.hospitals import Hospital
-from gradient_assets.pipelines.metadata import as_date, date_under, describe, reading, refuse_leaks
+from gradient_assets.pipelines.metadata import as_date, date_under, reading, refuse_leaks
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
+from gradient_assets.pipelines.texts import report_layout, text_engine
 from gradient_assets.tables import (
     DEIDENTIFIED_REPORTS,
     IDENTIFIED_REPORTS,
@@ -25,6 +27,9 @@ from gradient_assets.tables import (
     REFUSED_IDENTIFIED_REPORTS,
 )
 from resources.object_store import Bucket
+
+SURROGATE_DRAWS = 4
+"""How often surrogates are drawn before tags take their place; names are invented, so it is numbers that may hit a real one."""
 
 
 @dataclass
@@ -38,6 +43,7 @@ class ReadReports:
     deadline_s: float = 1800.0
     output = IDENTIFIED_REPORTS
     refusals = REFUSED_IDENTIFIED_REPORTS
+    beside = ()
 
     def open(self) -> None:
         """Nothing to load."""
@@ -46,12 +52,7 @@ class ReadReports:
         """Read the file row by row."""
         if item["size"] == 0:
             raise Refused(Reason.EMPTY_OBJECT)
-        layout = text.ReportLayout(
-            columns=dict(self.hospital.report_columns),
-            delimiter=self.hospital.delimiter,
-            encoding=self.hospital.encoding,
-            date_order=self.hospital.date_order,
-        )
+        layout = report_layout(self.hospital)
         records = 0
         with reading():
             source = self.bucket.open(item["object_key"], item["size"])
@@ -99,7 +100,8 @@ class ReadReports:
         }
 
     def _day(self, value: str | None) -> str | None:
-        day = text.parse_date(value, order=self.hospital.date_order) if value else None
+        language = self.hospital.reports.language
+        day = text.parse_date(value, order=self.hospital.date_order, language=language) if value else None
         return f"{day:%Y%m%d}" if day else None
 
 
@@ -115,10 +117,13 @@ class CleanReports:
     deadline_s: float = 60.0
     output = DEIDENTIFIED_REPORTS
     refusals = REFUSED_DEIDENTIFIED_REPORTS
+    beside = ()
 
     def open(self) -> None:
         """Load the rules and word lists."""
-        self._engine = text.TextEngine(dates=self.profile.dates, date_order=self.hospital.date_order)
+        settings = self.hospital.reports
+        engine = text_engine(self.hospital, self.profile)
+        self._cleaner = ReportCleaner(engine, undeclared_language=settings.undeclared_language)
 
     def meet(self, everyone: Iterable[KnownIdentifiers]) -> None:
         """Get ready to find any patient of the hospital in any row."""
@@ -128,15 +133,36 @@ class CleanReports:
         """Clean the text, search it for what is left, and build the row that crosses."""
         row = item["row"]
         known = KnownIdentifiers.from_dict(item["identifiers"])
-        identity = self.pseudonymizer
+        fallback = row["study_instance_uid"] or f"report {row['report_id']}"
+        person = self.pseudonymizer.person(row["patient_id"] or "", fallback=fallback)
+        crossing = self._crossing(item, person, self._cleaner.clean(row["report_text"], known, person))
+        for replace, draw in self._other_draws():
+            if not self._names_somebody(crossing):
+                break
+            cleaned = self._cleaner.clean(row["report_text"], known, person, replace=replace, draw=draw)
+            crossing = self._crossing(item, person, cleaned)
+        refuse_leaks(self._everyone, crossing)
+        yield Emitted(crossing)
+
+    def _other_draws(self) -> Iterator[tuple[text.Replacement, int]]:
+        """What to try when a surrogate is by chance another patient's identifier: the next ones, then tags."""
+        if self.hospital.reports.replacement == "surrogates":
+            yield from (("surrogates", draw) for draw in range(1, SURROGATE_DRAWS))
+            yield "tags", 0
+
+    def _names_somebody(self, crossing: boundary.Crossing) -> bool:
+        try:
+            refuse_leaks(self._everyone, crossing)
+        except Refused:
+            return True
+        return False
+
+    def _crossing(self, item: WorkItem, person: Person, cleaned: text.CleanedText) -> boundary.Crossing:
+        row, identity = item["row"], self.pseudonymizer
         patient_id = row["patient_id"] or ""
-        person = identity.person(patient_id, fallback=row["study_instance_uid"] or f"report {row['report_id']}")
-        cleaned = self._engine.clean(row["report_text"], known, person)
-        if hits := residual_in_text(cleaned.text, known, study_dates=True):
-            raise Refused(Reason.RESIDUAL_IDENTIFIER, describe(hits))
         accession, study = row["accession_number"], row["study_instance_uid"]
         candidate = row.get("candidate_study_instance_uid")
-        crossing = boundary.cross(
+        return boundary.cross(
             DEIDENTIFIED_REPORTS,
             {
                 "hospital_id": self.hospital.id,
@@ -154,5 +180,3 @@ class CleanReports:
                 "engine_version": text.ENGINE_VERSION,
             },
         )
-        refuse_leaks(self._everyone, crossing)
-        yield Emitted(crossing)

@@ -184,7 +184,7 @@ class StageRun:
             )
 
     def _commit(self, step: Step, result: GroupResult, gone: set[str], todo: set[str]) -> None:
-        for spec in (step.refusals, step.output):
+        for spec in (step.refusals, *step.beside, step.output):
             shards = result.shards.get(spec.full_name, [])
             # Tokens of this run are dropped too: another run of the same partition may have committed them meanwhile.
             self.warehouse.replace(spec, self.partition, shards=shards, drop_tokens=gone | todo)

@@ -40,9 +40,10 @@ class WorkItem(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """A row for the step's output table."""
+    """A row for the step's output table, or for another one that the step names in `beside`."""
 
     row: Mapping[str, Any] | Crossing
+    into: TableSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,10 @@ class Step(Protocol):
     output: TableSpec
     refusals: TableSpec
     deadline_s: float
+
+    @property
+    def beside(self) -> tuple[TableSpec, ...]:
+        """Tables that are written and committed together with `output`, under the same work tokens."""
 
     def open(self) -> None:
         """Make clients and load models; called once in each worker process."""

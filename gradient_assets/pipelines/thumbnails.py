@@ -32,6 +32,7 @@ class MakeThumbnails:
     deadline_s: float = 300.0
     output = PIXEL_TEXT
     refusals = REFUSED_THUMBNAILS
+    beside = ()
 
     def open(self) -> None:
         """Load the models, so that a missing one is an error of the set-up."""
@@ -53,6 +54,10 @@ class MakeThumbnails:
             parts = (key_part(identity, uid, old["sop"], level) for level, uid in old.items())
             key = boundary.thumbnail_key(self.hospital.id, *parts)
             yield EmittedObject(key, thumbnail)
+        strip, strip_key = cleaned.strip(), None
+        if strip is not None and key is not None:
+            strip_key = boundary.strip_key(key)
+            yield EmittedObject(strip_key, strip)
         common: dict[str, boundary.Value] = {
             "hospital_id": self.hospital.id,
             "hospital_number": self.hospital.number,
@@ -63,7 +68,7 @@ class MakeThumbnails:
             "frames": cleaned.frames,
             "engine_version": pixels.ENGINE_VERSION,
         }
-        yield Emitted(boundary.cross(PIXEL_TEXT, {**common, "box": 0, "thumbnail_key": key}))
+        yield Emitted(boundary.cross(PIXEL_TEXT, {**common, "box": 0, "thumbnail_key": key, "strip_key": strip_key}))
         for number, box in enumerate(cleaned.boxes, start=1):
             yield Emitted(
                 boundary.cross(

@@ -50,15 +50,17 @@ class WorkSource:
         """Each listed CSV file; another layout in the registry makes all of them new."""
         hospital = self.hospital
         columns = ",".join(f"{role}={column}" for role, column in sorted(hospital.report_columns.items()))
-        layout = f"{columns}\x1f{hospital.delimiter}\x1f{hospital.encoding}\x1f{hospital.date_order}"
+        layout = "\x1f".join(
+            (columns, hospital.delimiter, hospital.encoding, hospital.date_order, hospital.reports.layout)
+        )
         return self.objects(listing, f"{version}\x1f{layout}")
 
     def headers(self, known: HospitalIdentifiers, profile: Profile, version: str) -> Iterator[WorkItem]:
         """Each row of `dicom_metadata`; of several with one SOP Instance UID the first by object key is taken."""
         taken: set[str] = set()
-        columns = ("work_token", "object_key", "sop_instance_uid", "patient_id", "identifiers_json")
+        columns = ("work_token", "object_key", "etag", "size", "sop_instance_uid", "patient_id", "identifiers_json")
         more = ("header_json", "transfer_syntax_uid", "sop_class_uid")
-        order = self.hospital.date_order
+        hospital = self.hospital
         for batch in self.warehouse.scan(DICOM_METADATA, self.hospital.id, columns=(*columns, *more)):
             for row in batch.to_pylist():
                 own = KnownIdentifiers.from_dict(json.loads(row["identifiers_json"]))
@@ -66,8 +68,17 @@ class WorkSource:
                 duplicate = row["sop_instance_uid"] in taken
                 taken.add(row["sop_instance_uid"])
                 refuse = Reason.DUPLICATE_SOP_INSTANCE.value if duplicate else ""
-                parts = ("header", version, profile.digest, order, row["work_token"], refuse, all_known.fingerprint())
-                item = self._item(self.identity.token(*parts), row["object_key"])
+                token = self.identity.token(
+                    "header",
+                    version,
+                    profile.digest,
+                    hospital.date_order,
+                    hospital.reports.cleaning,
+                    row["work_token"],
+                    refuse,
+                    all_known.fingerprint(),
+                )
+                item = self._item(token, row["object_key"], etag=row["etag"], size=row["size"])
                 if refuse:
                     item["refuse"] = refuse
                 else:
@@ -91,6 +102,7 @@ class WorkSource:
                     "report",
                     version,
                     profile.digest,
+                    self.hospital.reports.cleaning,
                     row["work_token"],
                     str(row["row_number"]),
                     refuse,
@@ -119,9 +131,15 @@ class WorkSource:
             own = KnownIdentifiers.from_dict(json.loads(row["identifiers_json"]))
             all_known = known.of(row["patient_id"], own)
             token = recipient.token(
-                "release", version, row["object_key"], row["etag"], str(row["size"]), all_known.fingerprint()
+                "release",
+                version,
+                self.hospital.reports.cleaning,
+                row["object_key"],
+                row["etag"],
+                str(row["size"]),
+                all_known.fingerprint(),
             )
-            item = self._item(token, row["object_key"], size=row["size"])
+            item = self._item(token, row["object_key"], etag=row["etag"], size=row["size"])
             item["identifiers"] = all_known.as_dict()
             yield item
 

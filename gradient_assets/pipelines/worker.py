@@ -26,6 +26,7 @@ from gradient_assets.pipelines.steps import (
     refusal_row,
 )
 from gradient_assets.pipelines.worklist import read_everyone
+from gradient_assets.tables import TableSpec
 
 MEMORY_LIMIT_BYTES = 6 * 1024**3
 """Address space of one worker: an object that wants more ends as `worker_died`, and takes nobody with it."""
@@ -75,9 +76,11 @@ class StepRunner:
         hospital = self._hospitals[item["hospital_id"]]
         for emitted in self._step.apply(item):
             match emitted:
-                case Emitted(row):
+                case Emitted(row, None):
                     writer.add(self._step.output, row)
                     counts["rows"] = counts.get("rows", 0) + 1
+                case Emitted(row, TableSpec() as table):
+                    writer.add(table, row)
                 case RefusedRecord(row_number, reason, detail):
                     row = refusal_row(self._step, hospital, item, Refused(reason, detail), row_number)
                     writer.add(self._step.refusals, row)

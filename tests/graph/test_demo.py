@@ -20,10 +20,12 @@ from gradient_assets.tables import (
     DEIDENTIFIED_REPORTS,
     DICOM_METADATA,
     FINAL_TABLE,
+    HEADER_AUDIT,
     PIXEL_TEXT,
     PROD,
     PUBLIC_TABLE,
     QUARANTINE,
+    RELEASE_AUDIT,
     RELEASE_MANIFEST,
 )
 from tests.graph.burned_in import uncovered
@@ -74,6 +76,28 @@ def test_every_object_is_in_a_table_or_in_the_quarantine(demo):
         }
         assert read | refused == landed
         assert not read & refused
+
+
+def test_each_cleaned_header_is_audited_without_a_value(demo):
+    for hospital in demo.registry:
+        cleaned = {row["work_token"]: row for row in rows(demo, DEIDENTIFIED_METADATA, hospital.id)}
+        audits = rows(demo, HEADER_AUDIT, hospital.id)
+        assert sorted(row["work_token"] for row in audits) == sorted(cleaned)
+        for row in audits:
+            assert row["new_sop_instance_uid"] == cleaned[row["work_token"]]["sop_instance_uid"]
+            actions = json.loads(row["actions_json"])
+            assert all(re.fullmatch(r"\([0-9A-F]{4},[0-9A-Fx]{4}\)", tag) for tags in actions.values() for tag in tags)
+            assert all(isinstance(count, int) for tags in actions.values() for count in tags.values())
+            assert "113100" in row["method_codes"].split(",")
+        planted = {one.value for one in read_planted(demo.path) if not one.ambiguous}
+        texts = " ".join(f"{row['actions_json']} {row['removed_by_kind_json']}" for row in audits)
+        assert [value for value in planted if value in texts] == []
+
+
+def test_each_delivered_object_is_audited(demo):
+    delivered = {row["work_token"]: row["method_codes"] for row in rows(demo, RELEASE_MANIFEST, "demo-release")}
+    audits = {row["work_token"]: row["method_codes"] for row in rows(demo, RELEASE_AUDIT, "demo-release")}
+    assert audits == delivered
 
 
 def test_the_broken_files_are_refused_with_their_reasons(demo):
@@ -180,8 +204,8 @@ def test_prod_and_the_public_table_hold_the_final_tables_of_all_hospitals(demo):
 
 
 def test_thumbnails_are_exactly_those_that_the_table_names(demo):
-    named = {row["thumbnail_key"] for row in rows(demo, PIXEL_TEXT) if row["thumbnail_key"]}
-    assert named
+    named = {row[key] for row in rows(demo, PIXEL_TEXT) for key in ("thumbnail_key", "strip_key") if row[key]}
+    assert any(key.endswith(".strip.png") for key in named)
     assert named == {stat.key for stat in demo.resources.thumbnails.listing()}
 
 

@@ -1,11 +1,12 @@
 """The registry is read, or refused with the line, the field and what was expected."""
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
-from gradient_assets.hospitals import RegistryError, load_registry, registry_path
+from gradient_assets.hospitals import RegistryError, ReportSettings, load_registry, registry_path
 
 GOOD = """\
 hospitals:
@@ -40,6 +41,31 @@ def test_a_relative_bucket_lies_under_the_home_and_a_uri_stays(tmp_path):
     assert hospital.reports_uri == "s3://st-mary-reports/export"
 
 
+def test_report_settings_are_read_and_have_defaults(tmp_path):
+    chosen = {"language": "de", "replacement": "surrogates", "undeclared_language": "quarantine"}
+    chosen["detector"] = "transformer:/models/notes"
+    signs = {"quote": "'", "escape": "\\"}
+    section = f"    reports: {json.dumps(chosen | signs)}\n"
+    assert load(tmp_path, GOOD).get("st-mary").reports == ReportSettings()
+    settings = load(tmp_path, GOOD + section).get("st-mary").reports
+    assert settings == ReportSettings(**chosen, **signs)
+
+
+@pytest.mark.parametrize(
+    ("setting", "changes"),
+    [
+        ({"language": "de"}, "cleaning"),
+        ({"replacement": "surrogates"}, "cleaning"),
+        ({"undeclared_language": "quarantine"}, "cleaning"),
+        ({"detector": "presidio"}, "cleaning"),
+        ({"quote": "'"}, "layout"),
+        ({"escape": "\\"}, "layout"),
+    ],
+)
+def test_each_report_setting_changes_the_work_that_depends_on_it(setting, changes):
+    assert getattr(ReportSettings(**setting), changes) != getattr(ReportSettings(), changes)
+
+
 BROKEN = [
     ("date_order: mdy", "date_order: mdy/", 8, "date_order", "mdy, dmy, ymd"),
     ("number: 1", "number: one", 3, "number", "a whole number from 1 to 3999"),
@@ -47,7 +73,52 @@ BROKEN = [
     ("id: st-mary", "id: St Mary", 2, "id", "2–40 of a–z"),
     ("timezone: America/New_York", "timezone: New York", 9, "timezone", "IANA"),
     ("encoding: cp1252", "encoding: cp-none", 7, "encoding", "an encoding Python knows"),
-    ('delimiter: ";"', 'delimiter: ";;"', 6, "delimiter", "a single character"),
+    ('delimiter: ";"', 'delimiter: "x"', 6, "delimiter", "a single character"),
+    ('delimiter: ";"', "delimiter: ';;;;;'", 6, "delimiter", "up to 4"),
+    ("profile: longitudinal", "profile: longitudinal\n    reports: tags", 11, "reports", "a mapping with language"),
+    (
+        "profile: longitudinal",
+        "profile: longitudinal\n    reports: {colour: red}",
+        11,
+        "reports.colour",
+        "one of language",
+    ),
+    (
+        "profile: longitudinal",
+        "profile: longitudinal\n    reports: {language: fr}",
+        11,
+        "reports.language",
+        "en, de, es, nl",
+    ),
+    (
+        "profile: longitudinal",
+        "profile: longitudinal\n    reports: {replacement: x}",
+        11,
+        "reports.replacement",
+        "tags, sur",
+    ),
+    (
+        *("profile: longitudinal", "profile: longitudinal\n    reports: {undeclared_language: x}", 11),
+        *("reports.undeclared_language", "pass, quarantine"),
+    ),
+    (
+        *("profile: longitudinal", "profile: longitudinal\n    reports: {detector: transformer:model}", 11),
+        *("reports.detector", "absolute path"),
+    ),
+    (
+        "profile: longitudinal",
+        "profile: longitudinal\n    reports:\n      quote: ab",
+        12,
+        "reports.quote",
+        "a single character",
+    ),
+    (
+        "profile: longitudinal",
+        "profile: longitudinal\n    reports: {escape: n}",
+        11,
+        "reports.escape",
+        "a single character",
+    ),
     ("profile: longitudinal", "profile: lenient", 10, "profile", "safe_harbor, longitudinal"),
     ("secret_name: hospital/st-mary", "secret_name: 'a b'", 11, "secret_name", "segments of letters, digits"),
     ("text: Report,", "", 5, "report_columns.text", "missing"),

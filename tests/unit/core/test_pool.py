@@ -15,7 +15,7 @@ from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.pool import PoolError, WorkerPool
 from gradient_assets.pipelines.shards import ShardWriter, StagingPlace
 from gradient_assets.pipelines.steps import Emitted, WorkItem
-from gradient_assets.tables import PIXEL_TEXT, QUARANTINE, REFUSED_THUMBNAILS
+from gradient_assets.tables import HEADER_AUDIT, PIXEL_TEXT, QUARANTINE, REFUSED_THUMBNAILS
 from resources.object_store import Bucket, BucketAddress
 
 HOSPITAL = Hospital("st-mary", 1, "", "", {}, ",", "utf-8", "mdy", "UTC", "longitudinal", "k")
@@ -31,6 +31,7 @@ class Behave:
     fails_to_open: bool = False
     output = QUARANTINE
     refusals = REFUSED_THUMBNAILS
+    beside = (HEADER_AUDIT,)
 
     def open(self):
         if self.fails_to_open:
@@ -49,17 +50,17 @@ class Behave:
             case "refuse":
                 raise Refused(Reason.TRUNCATED, "half")
             case "half":
-                yield self._row(item)
+                yield self._row(item, QUARANTINE)
+                yield self._row(item, HEADER_AUDIT)
                 raise Refused(Reason.TRUNCATED)
-        yield self._row(item)
+            case "audited":
+                yield self._row(item, HEADER_AUDIT)
+        yield self._row(item, QUARANTINE)
 
-    def _row(self, item):
-        return Emitted(
-            {
-                name: item["work_token"] if name == "work_token" else 1 if name.endswith("number") else "x"
-                for name in QUARANTINE.column_names
-            }
-        )
+    def _row(self, item, table):
+        numbers = {"hospital_number", "row_number", "size"}
+        row = {name: 1 if name in numbers else "x" for name in table.column_names} | {"work_token": item["work_token"]}
+        return Emitted(row) if table is QUARANTINE else Emitted(row, into=table)
 
 
 def items(*keys):
@@ -113,6 +114,13 @@ def test_a_hanging_item_is_ended_and_the_rest_goes_on(place, monkeypatch):
 def test_a_step_that_cannot_open_is_an_error_of_the_set_up(place):
     with pytest.raises(PoolError, match="gradient doctor"):
         run(place, Behave(fails_to_open=True), items("ok-1"))
+
+
+def test_rows_beside_the_output_stand_or_fall_with_their_item(place):
+    result = run(place, Behave(), items("audited-1", "half-1", "audited-2"))
+    audited = [row["work_token"] for row in rows(result, place, HEADER_AUDIT)]
+    assert sorted(audited) == [f"{0:032x}", f"{2:032x}"]
+    assert len(rows(result, place, QUARANTINE)) == 2
 
 
 def test_a_row_behind_the_boundary_has_to_be_a_crossing(place):

@@ -98,6 +98,18 @@ def test_rows_that_are_refused_stand_in_the_crosswalk_and_not_in_the_output(plac
     assert "reports in                   4" in result.stdout
 
 
+def test_a_second_row_of_one_report_id_is_refused(place):
+    result = run(place, ("R1", "A", "P", "One."), (" R1 ", "A", "P", "Two."), ("R2", "A", "P", "Three."))
+    assert result.exit_code == 3
+    assert [row["Befund, final"] for row in delivered(place)] == ["One.", "Three."]
+    assert [row["reason"] for row in place.rows] == ["duplicate_report"]
+
+
+@pytest.mark.parametrize("option", [("--language", "fr"), ("--undeclared-language", "guess")])
+def test_a_language_or_policy_that_is_none_is_bad_input(place, option):
+    assert run(place, ("R1", "A", "P", "One."), more=option).exit_code == 2
+
+
 def test_surrogates_stand_where_tags_would(place):
     run(place, ("R1", "A", "P", "Seen by Dr. Zebulon Quillfeather on 3/4/2019."), more=["--replace", "surrogates"])
     text = delivered(place)[0]["Befund, final"]
