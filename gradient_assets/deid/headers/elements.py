@@ -18,7 +18,6 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from gradient_assets.deid.headers import charsets
-from gradient_assets.deid.headers._quiet import quiet
 from gradient_assets.deid.reasons import Reason, Refused
 
 MAX_DEPTH = 48
@@ -47,10 +46,7 @@ class Field:
     @property
     def label(self) -> str:
         """`(gggg,eeee)`; the block number of a private element is left out, because it says nothing."""
-        group, number = self.tag >> 16, self.tag & 0xFFFF
-        if group & 1 and number > 0xFF:
-            return f"({group:04X},xx{number & 0xFF:02X})"
-        return f"({group:04X},{number:04X})"
+        return label_of(self.tag)
 
     @property
     def is_empty(self) -> bool:
@@ -78,6 +74,15 @@ class Field:
         if self.vr in PLAIN_TEXT_VRS or self.vr == "UC":
             return [part.rstrip(" \x00") for part in parts]
         return [part.strip(" \x00") for part in parts]
+
+
+@lru_cache(maxsize=16384)
+def label_of(tag: int) -> str:
+    """See `Field.label`."""
+    group, number = tag >> 16, tag & 0xFFFF
+    if group & 1 and number > 0xFF:
+        return f"({group:04X},xx{number & 0xFF:02X})"
+    return f"({group:04X},{number:04X})"
 
 
 def _decoded_texts(element: DataElement | None) -> list[str]:
@@ -108,21 +113,28 @@ class Unparsable(Exception):  # noqa: N818  an outcome for the rule that asked, 
 def creators_of(dataset: Dataset) -> dict[int, str]:
     """Private creators of this level: `group << 8 | block` → creator.  PS3.5 7.8.1."""
     found: dict[int, str] = {}
-    for tag in dataset.keys():  # noqa: SIM118  a Dataset iterates over decoded elements, its keys over tags
-        number = int(tag) & 0xFFFF
-        if int(tag) >> 16 & 1 and 0x10 <= number <= 0xFF:
-            stored = dataset.get_item(tag, keep_deferred=True)
-            value = getattr(stored, "value", None)
-            if isinstance(value, bytes):
-                value = value.decode("iso8859")
-            if isinstance(value, str) and value.strip(" \x00"):
-                found[int(tag) >> 16 << 8 | number] = value.strip(" \x00")
+    for tag, stored in dataset.items():
+        if not tag & 0x00010000 or not 0x10 <= tag & 0xFFFF <= 0xFF:
+            continue
+        value = stored.value
+        if isinstance(value, bytes):
+            value = value.decode("iso8859")
+        if isinstance(value, str) and value.strip(" \x00"):
+            found[tag >> 16 << 8 | tag & 0xFFFF] = value.strip(" \x00")
     return found
+
+
+def stored_at(dataset: Dataset, tag: int) -> DataElement | RawDataElement | None:
+    """The element as it is stored, undecoded, or None.
+
+    `Dataset.get_item` builds a tag from the tag and looks twice: 2 µs, which was a tenth of the cleaning time.
+    """
+    return dataset._dict.get(tag)  # type: ignore[call-overload, no-any-return]  # a tag is an int
 
 
 def codecs_at(dataset: Dataset, inherited: tuple[str, ...]) -> tuple[str, ...]:
     """The character sets that hold at this level."""
-    stored = dataset.get_item(BaseTag(0x00080005), keep_deferred=True) if 0x00080005 in dataset else None
+    stored = stored_at(dataset, 0x00080005)
     if stored is None:
         return inherited
     value = stored.value
@@ -135,32 +147,47 @@ def codecs_at(dataset: Dataset, inherited: tuple[str, ...]) -> tuple[str, ...]:
 
 def tags_of(dataset: Dataset) -> Iterator[int]:
     """Tags in ascending order, without decoding anything."""
-    return iter(sorted(int(tag) for tag in dataset.keys()))  # noqa: SIM118  see `creators_of`
+    return iter(sorted(map(int, dataset.keys())))  # a Dataset iterates over decoded elements, its keys over tags
+
+
+def elements_of(dataset: Dataset) -> list[tuple[int, DataElement | RawDataElement]]:
+    """Tags in ascending order with what is stored there, nothing decoded."""
+    return sorted((int(tag), stored) for tag, stored in dataset.items())
 
 
 def field_at(dataset: Dataset, tag: int, creators: dict[int, str], safe_vr: str | None = None) -> Field:
+    """See `field_of`."""
+    return field_of(dataset, tag, cast(DataElement | RawDataElement, stored_at(dataset, tag)), creators, safe_vr)
+
+
+def field_of(
+    dataset: Dataset,
+    tag: int,
+    stored: DataElement | RawDataElement,
+    creators: dict[int, str],
+    safe_vr: str | None = None,
+) -> Field:
     """The element with the VR that holds.  Raises `Unparsable`; `Refused(NESTED_TOO_DEEP)` for bottomless sequences.
 
     `safe_vr` is the VR a table gives for a private element; it wins over the private dictionary.
     """
     creator = _creator(tag, creators)
-    stored = cast(DataElement | RawDataElement, dataset.get_item(BaseTag(tag), keep_deferred=True))
     if isinstance(stored, DataElement):
-        vr = _holding_vr(tag, stored.VR, creator, safe_vr)
+        vr = holding_vr(tag, stored.VR, creator, safe_vr)
         if vr == "SQ":
             return Field(tag, vr, creator, items=_items(stored.value, tag))
         if isinstance(stored.value, bytes) and stored.VR in BLOB_VRS | ARRAY_VRS:
             length = 0xFFFFFFFF if stored.is_undefined_length else len(stored.value)
             return Field(tag, vr, creator, raw=RawDataElement(BaseTag(tag), vr, length, stored.value, 0, False, True))
         return Field(tag, vr if stored.VR not in WORD_BYTES else stored.VR, creator, element=stored)
-    vr = _holding_vr(tag, stored.VR, creator, safe_vr)
+    vr = holding_vr(tag, stored.VR, creator, safe_vr)
     if vr == "SQ":
-        return Field(tag, vr, creator, items=_parsed_items(dataset, stored))
-    if not stored.value:  # pydicom has None, "" and b"" for it
+        return Field(tag, vr, creator, None, _parsed_items(dataset, stored))
+    if not stored.value and stored.value != b"":  # pydicom has None, "" and b"" for it
         stored = stored._replace(value=b"")
     if vr in WORD_BYTES and len(stored.value or b"") % WORD_BYTES[vr]:
         raise Unparsable(tag, vr)
-    return Field(tag, vr, creator, raw=stored if vr == stored.VR else stored._replace(VR=vr))
+    return Field(tag, vr, creator, stored if vr == stored.VR else stored._replace(VR=vr))
 
 
 def _items(value: object, tag: int) -> list[Dataset]:
@@ -175,13 +202,22 @@ def _parsed_items(dataset: Dataset, stored: RawDataElement) -> list[Dataset]:
     if not stored.value:
         return []
     try:
-        with quiet():
-            parsed = convert_raw_data_element(stored._replace(VR="SQ"), ds=dataset)
-        return list(parsed.value)
+        parsed = convert_raw_data_element(stored._replace(VR="SQ"), ds=dataset)
+        items = list(parsed.value)
     except RecursionError:
         raise Refused(Reason.NESTED_TOO_DEEP, f"({stored.tag.group:04X},{stored.tag.element:04X})") from None
     except Exception:  # any failure to parse is the same to the rules: nothing can be kept of it
         raise Unparsable(int(stored.tag), "SQ") from None
+    dataset._dict[stored.tag] = (
+        parsed  # as pydicom does on access: items are parsed once, not by gatherer and rules anew
+    )
+    return items
+
+
+@lru_cache(maxsize=65536)
+def holding_vr(tag: int, stated: str | None, creator: str | None, safe_vr: str | None = None) -> str:
+    """The VR that holds for an element of this tag whose file says `stated`.  Raises `Unparsable`."""
+    return _holding_vr(tag, stated, creator if tag & 0xFFFF >= 0x1000 else None, safe_vr)
 
 
 def _creator(tag: int, creators: dict[int, str]) -> str | None:

@@ -27,8 +27,9 @@ from gradient_assets.deid.headers.elements import (
     Unparsable,
     codecs_at,
     creators_of,
-    field_at,
-    tags_of,
+    elements_of,
+    field_of,
+    label_of,
 )
 from gradient_assets.deid.headers.gather import columns_of, complete_identifiers
 from gradient_assets.deid.headers.policy import admit
@@ -150,13 +151,13 @@ class _Walk:
         codecs = self.values.codecs
         clean: Level = {}
         kept_blocks: set[tuple[int, int]] = set()
-        for tag in tags_of(ds):
+        for tag, stored in elements_of(ds):
             if tag >> 16 & 1:
-                written = self._private(ds, tag, creators, depth)
+                written = self._private(ds, tag, stored, creators, depth)
                 if written is not None:
                     kept_blocks.add((tag >> 16, (tag & 0xFF00) >> 8))
             else:
-                written = self._standard(ds, tag, depth)
+                written = self._standard(ds, tag, stored, depth)
             self.values.codecs = codecs
             if written is not None:
                 clean[BaseTag(tag)] = written
@@ -169,9 +170,11 @@ class _Walk:
         stored = self.values.encoded(int(tag), "LO", [creator])  # a name of Table E.3.10-1, never a patient's
         clean[tag] = stored
 
-    def _standard(self, ds: Dataset, tag: int, depth: int) -> DataElement | RawDataElement | None:
+    def _standard(
+        self, ds: Dataset, tag: int, stored: DataElement | RawDataElement, depth: int
+    ) -> DataElement | RawDataElement | None:
         try:
-            field = field_at(ds, tag, {})
+            field = field_of(ds, tag, stored, {})
         except Unparsable:
             self._count_unparsable(tag)
             return None
@@ -186,22 +189,22 @@ class _Walk:
         self.values.removed["UNPARSABLE"] += 1
 
     def _private(
-        self, ds: Dataset, tag: int, creators: dict[int, str], depth: int
+        self, ds: Dataset, tag: int, stored: DataElement | RawDataElement, creators: dict[int, str], depth: int
     ) -> DataElement | RawDataElement | None:
         number = tag & 0xFFFF
         if number <= 0xFF:
             return None  # creators are written with the blocks that stay
         creator = creators.get(tag >> 16 << 8 | number >> 8)
         safe_vr = self.rules.safe_vr(tag, creator)
-        if safe_vr == "UN" and (stated := getattr(ds.get_item(tag), "VR", None)) in WORD_BYTES:
+        if safe_vr == "UN" and (stated := stored.VR) in WORD_BYTES:
             safe_vr = stated  # five rows of Table E.3.10-1 name no VR; a number that the file states can hold no text
-        label = Field(tag, "UN", creator).label
+        label = label_of(tag)
         if safe_vr is None or safe_vr in ("OB", "OW", "UN"):  # even a safe blob may be a picture nobody looks at
             self.actions[label, Action.PRIVATE.value] += 1
             self.values.removed["PRIVATE"] += 1
             return None
         try:
-            field = field_at(ds, tag, creators, safe_vr)
+            field = field_of(ds, tag, stored, creators, safe_vr)
         except Unparsable:
             self._count_unparsable(tag)
             return None
@@ -273,16 +276,16 @@ class _Walk:
         self.values.note(field.tag)
         return self.values.encoded(field.tag, field.vr, texts), Action.KEEP.value
 
+    def _item(self, level: Level) -> Dataset:
+        item = Dataset(level, parent_encoding="utf8")
+        item.set_original_encoding(self.values.implicit, self.values.little, "utf8")
+        return item
+
     def _sequence(self, field: Field, depth: int) -> tuple[DataElement, str]:
         codecs = self.values.codecs
         self.values.note(field.tag)
-        items = []
         outer = self.rules
         self.rules = self.values.rules = outer.inside(field.tag)
-        for item in field.items or []:
-            cleaned = Dataset(self.level(item, codecs, depth + 1), parent_encoding="utf8")
-            implicit, little = self.values.implicit, self.values.little
-            cleaned.set_original_encoding(implicit, little, "utf8")
-            items.append(cleaned)
+        items = [self._item(self.level(item, codecs, depth + 1)) for item in field.items or []]
         self.rules = self.values.rules = outer
         return DataElement(BaseTag(field.tag), "SQ", Sequence(items)), "items"

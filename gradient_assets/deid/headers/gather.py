@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from pydicom.datadict import private_dictionary_description
@@ -18,7 +18,6 @@ from pydicom.multival import MultiValue
 from gradient_assets.deid.headers._quiet import quiet
 from gradient_assets.deid.headers.charsets import DEFAULT
 from gradient_assets.deid.headers.elements import (
-    BLOB_VRS,
     MAX_DEPTH,
     STRING_VRS,
     WORD_BYTES,
@@ -26,8 +25,11 @@ from gradient_assets.deid.headers.elements import (
     Unparsable,
     codecs_at,
     creators_of,
+    elements_of,
     field_at,
-    tags_of,
+    field_of,
+    holding_vr,
+    stored_at,
 )
 from gradient_assets.deid.headers.rules import table
 from gradient_assets.deid.identifiers import KnownIdentifiers, unique
@@ -35,6 +37,7 @@ from gradient_assets.deid.reasons import Reason, Refused
 
 Columns = dict[str, str | int | None]
 _SHORTEST_OTHER_ID = 4
+_NESTED = "items"
 
 _STRINGS = {
     "patient_id": 0x00100020,
@@ -69,13 +72,14 @@ _NUMBERS = {
 _META = {"sop_instance_uid": 0x00020003, "sop_class_uid": 0x00020002}
 
 
-def first_text(ds: Dataset, tag: int) -> str:
+def first_text(ds: Dataset, tag: int, codecs: tuple[str, ...] | None = None) -> str:
     """The first value of a string element at the top level, trimmed; blank if it is missing or can't be read."""
-    return next(iter(_texts(ds, tag)), "")
+    found = _texts(ds, tag, codecs or codecs_at(ds, DEFAULT))
+    return found[0] if found else ""
 
 
-def _texts(ds: Dataset, tag: int) -> list[str]:
-    if tag not in ds:
+def _texts(ds: Dataset, tag: int, codecs: tuple[str, ...]) -> list[str]:
+    if stored_at(ds, tag) is None:
         return []
     try:
         field = field_at(ds, tag, {})
@@ -83,14 +87,15 @@ def _texts(ds: Dataset, tag: int) -> list[str]:
         return []
     if field.vr not in STRING_VRS:
         return []
-    return [text.strip(" \x00") for text in field.texts(codecs_at(ds, DEFAULT), lenient=True)]
+    return [text.strip(" \x00") for text in field.texts(codecs, lenient=True)]
 
 
 def columns_of(ds: Dataset) -> Columns:
     """The columns of the metadata table.  Strings are trimmed and None when blank, dates are DA, numbers are int."""
     with quiet():
         meta = getattr(ds, "file_meta", None)
-        found: Columns = {name: first_text(ds, tag) or None for name, tag in _STRINGS.items()}
+        codecs = codecs_at(ds, DEFAULT)
+        found: Columns = {name: first_text(ds, tag, codecs) or None for name, tag in _STRINGS.items()}
         for name, tag in _META.items():
             if not found[name] and meta is not None:
                 found[name] = first_text(meta, tag) or None
@@ -98,7 +103,7 @@ def columns_of(ds: Dataset) -> Columns:
             found[name] = _plain_date(found[name])
         found |= {name: _number(ds, tag) for name, tag in _NUMBERS.items()}
         found["transfer_syntax_uid"] = (first_text(meta, 0x00020010) or None) if meta is not None else None
-        found["image_type"] = "\\".join(_texts(ds, 0x00080008)) or None
+        found["image_type"] = "\\".join(_texts(ds, 0x00080008, codecs)) or None
     return found
 
 
@@ -108,7 +113,7 @@ def _plain_date(value: str | int | None) -> str | None:
 
 
 def _number(ds: Dataset, tag: int) -> int | None:
-    if tag not in ds:
+    if stored_at(ds, tag) is None:
         return None
     try:
         field = field_at(ds, tag, {})
@@ -145,25 +150,24 @@ def _identifying(ds: Dataset, inherited: tuple[str, ...], depth: int) -> Iterato
         raise Refused(Reason.NESTED_TOO_DEEP)
     codecs = codecs_at(ds, inherited)
     creators = creators_of(ds)
-    kinds = _kinds()
-    for tag in tags_of(ds):
+    for tag, stored in elements_of(ds):
+        kind = _kind_of(tag, stored.VR, creators.get(tag >> 16 << 8 | (tag & 0xFF00) >> 8) if tag >> 16 & 1 else None)
+        if kind is None:
+            continue
         try:
-            field = field_at(ds, tag, creators)
+            field = field_of(ds, tag, stored, creators)
         except Unparsable:
             continue
         if field.items is not None:
             for item in field.items:
                 yield from _identifying(item, codecs, depth + 1)
             continue
-        kind = kinds.get(tag) or _private_kind(field) or ("physicians" if field.vr == "PN" else None)
-        if kind is None or field.is_empty or field.vr not in STRING_VRS | BLOB_VRS:
+        if field.is_empty:
             continue
         yield from ((kind, text) for text in _worth(kind, field, codecs))
 
 
 def _worth(kind: str, field: Field, codecs: tuple[str, ...]) -> Iterator[str]:
-    if field.vr in BLOB_VRS:
-        return
     for text in field.texts(codecs, lenient=True):
         if kind in ("birth_dates", "study_dates"):
             day = _plain_date(text[:10] if "." in text or "-" in text else text[:8])
@@ -179,16 +183,29 @@ def is_placeholder(text: str) -> bool:
     return all(word in no_names for word in re.findall(r"[^\W_]+", text.casefold()))
 
 
+@lru_cache(maxsize=65536)
+def _kind_of(tag: int, stated: str | None, creator: str | None) -> str | None:
+    """What an element of this tag and stated VR identifies, `_NESTED` if it has items, None if it can be passed over."""
+    try:
+        vr = holding_vr(tag, stated, creator)
+    except Unparsable:
+        return None
+    if vr == "SQ":
+        return _NESTED
+    if vr not in STRING_VRS:
+        return None
+    private = _private_kind(tag, creator) if creator is not None else None
+    return private or _kinds().get(tag) or ("physicians" if vr == "PN" else None)
+
+
 @cache
 def _kinds() -> dict[int, str]:
     return {int(tag, 16): kind for kind, tags in table("identifying_elements")["kinds"].items() for tag in tags}
 
 
-def _private_kind(field: Field) -> str | None:
-    if field.creator is None:
-        return None
+def _private_kind(tag: int, creator: str) -> str | None:
     try:
-        name = private_dictionary_description(field.tag, field.creator).casefold()
+        name = private_dictionary_description(tag, creator).casefold()
     except KeyError:
         return None
     for kind, phrases in table("identifying_elements")["private_names"].items():
@@ -200,6 +217,7 @@ def _private_kind(field: Field) -> str | None:
 def complete_identifiers(ds: Dataset, known: KnownIdentifiers) -> KnownIdentifiers:
     """`known`, with the header's own identifiers where they are missing from it; the same object if none is."""
     top = ((0x00100010, known.patient_names), (0x00100020, known.patient_ids), (0x00080050, known.accession_numbers))
-    if all((text := first_text(ds, tag)) in values or is_placeholder(text) for tag, values in top):
+    codecs = codecs_at(ds, DEFAULT)
+    if all((text := first_text(ds, tag, codecs)) in values or is_placeholder(text) for tag, values in top):
         return known
     return known.merge(identifiers_of(ds))

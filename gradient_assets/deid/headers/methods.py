@@ -8,14 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
 
 from gradient_assets.deid.headers.profile import OPTIONS, Profile
 
 BASIC = ("113100", "Basic Application Confidentiality Profile")
 _MEANINGS = dict([BASIC, *OPTIONS.values()])
 _LONGITUDINAL = {"keep": "UNMODIFIED", "shift": "MODIFIED", "year": "REMOVED"}
+
+
+def _code_item(code: str) -> tuple[tuple[BaseTag, str, str], ...]:
+    return (
+        (BaseTag(0x00080100), "SH", code),
+        (BaseTag(0x00080102), "SH", "DCM"),
+        (BaseTag(0x00080104), "LO", _MEANINGS[code]),
+    )
 
 
 def codes_for(options: Iterable[str]) -> tuple[str, ...]:
@@ -43,10 +53,6 @@ def add_method_codes(ds: Dataset, codes: Iterable[str]) -> None:
     for code in codes:
         if code in known:
             continue
-        item = Dataset()
-        item.CodeValue = code
-        item.CodingSchemeDesignator = "DCM"
-        item.CodeMeaning = _MEANINGS[code]
-        present.append(item)
+        present.append(Dataset({tag: DataElement(tag, vr, value) for tag, vr, value in _code_item(code)}))
         known.add(code)
     ds.DeidentificationMethodCodeSequence = Sequence(sorted(present, key=lambda item: str(item.CodeValue)))

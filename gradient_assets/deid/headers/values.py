@@ -198,9 +198,9 @@ class Values:
             return self._failed(field, "UNCLEANABLE")
         if field.vr == "CS":
             return self._code_string(field, texts)
-        if not all(pattern.fullmatch(text) for text in texts):
+        if not all(map(pattern.fullmatch, texts)):
             return self._failed(field, "INVALID_NUMBER")
-        if any(text in self._tokens for text in texts):  # seen: a Series Number that was the patient's id
+        if not self._tokens.isdisjoint(texts):  # seen: a Series Number that was the patient's id
             self.removed["ID"] += 1
             other = [self._other_number(text) if text in self._tokens else text for text in texts]
             return self.encoded(field.tag, field.vr, other), "id_replaced"

@@ -8,14 +8,14 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from typing import cast
 
 from pydicom._uid_dict import UID_dictionary
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_data_element, write_file_meta_info
+from pydicom.filewriter import write_data_element
 from pydicom.filewriter import write_dataset as write_elements
+from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32
@@ -29,6 +29,12 @@ IMPLEMENTATION_CLASS_UID = "2.25.302517426937468250829274625107462831594"
 IMPLEMENTATION_VERSION_NAME = "GRADIENT_1"
 _IMPLICIT, _EXPLICIT, _BIG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
+_HEADS = {
+    little: (struct.Struct(f"{order}HHL"), struct.Struct(f"{order}HH2sHL"), struct.Struct(f"{order}HH2sH"))
+    for little, order in ((True, "<"), (False, ">"))
+}
+_ITEM, _END_OF_ITEMS = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
+_PLAIN_VRS = frozenset({"CS", "DA", "LO", "LT", "SH", "ST", "TM", "UI"})
 
 
 def encoding_of(syntax: str) -> tuple[bool, bool]:
@@ -75,15 +81,14 @@ def write_dataset(ds: Dataset) -> bytes:
 def _encoded(ds: Dataset) -> bytes:
     """pydicom's `dcmwrite` refuses transfer syntaxes younger than itself, hence its parts are called here."""
     syntax = str(ds.file_meta.TransferSyntaxUID)
-    file = DicomBytesIO()
-    file.write(b"\x00" * 128 + b"DICM")
-    write_file_meta_info(file, FileMetaDataset(ds.file_meta), enforce_standard=True)
-    elements = b"".join(_elements(ds, *encoding_of(syntax), charset_of(ds)))
+    meta = b"".join(_elements(ds.file_meta, False, True, ["iso8859"]))
+    meta = _head(BaseTag(0x00020000), "UL", 4, False, True) + struct.pack("<L", len(meta)) + meta
+    elements = _elements(ds, *encoding_of(syntax), charset_of(ds))
     if syntax == _DEFLATED:
         deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-        elements = deflater.compress(elements) + deflater.flush()
-        elements += b"\x00" * (len(elements) & 1)  # PS3.5 A.5: even length
-    return bytes(file.getvalue() + elements)
+        deflated = deflater.compress(b"".join(elements)) + deflater.flush()
+        elements = iter((deflated, b"\x00" * (len(deflated) & 1)))  # PS3.5 A.5: even length
+    return b"".join((b"\x00" * 128, b"DICM", meta, *elements))
 
 
 def charset_of(ds: Dataset) -> list[str]:
@@ -92,45 +97,66 @@ def charset_of(ds: Dataset) -> list[str]:
 
 
 def _elements(ds: Dataset, implicit: bool, little: bool, charset: list[str]) -> Iterator[bytes]:
-    """The encoded elements.  Those that the engine has encoded already are written as they are, which takes a third of
-    the time that pydicom's writer takes; everything else goes through pydicom's."""
-    if not _is_encoded(ds, implicit, little):
+    """The encoded elements, heads and values.  Those that the engine has encoded already are written as they are, and plain
+    ASCII text is encoded here: a third of the time that pydicom's writer takes.  Everything else goes through that."""
+    ordered = sorted((int(tag), stored) for tag, stored in ds.items())
+    if any(isinstance(stored, RawDataElement) for _, stored in ordered) and not _is_encoded(ds, implicit, little):
         yield _by_pydicom(ds, implicit, little, charset)
         return
-    for tag in sorted(ds.keys()):
-        if tag.element == 0:
+    for number, stored in ordered:
+        if number & 0xFFFF == 0:
             continue  # group lengths, retired in PS3.5 7.2
-        stored = cast(DataElement | RawDataElement, ds.get_item(tag))
+        tag = stored.tag
         if isinstance(stored, RawDataElement):
-            yield _raw_element(stored, implicit, little, charset)
+            yield from _raw_element(stored, implicit, little, charset)
         elif stored.VR == "SQ":
             items = [b"".join(_elements(item, implicit, little, charset)) for item in stored.value or []]
             order = "<" if little else ">"
-            value = b"".join(struct.pack(f"{order}HHL", 0xFFFE, 0xE000, len(item)) + item for item in items)
-            yield _head(tag, "SQ", len(value), implicit, little) + value
+            content = b"".join(struct.pack(f"{order}HHL", 0xFFFE, 0xE000, len(item)) + item for item in items)
+            yield _head(tag, "SQ", len(content), implicit, little) + content
+        elif (value := _plain_text(stored)) is not None:
+            yield _head(tag, stored.VR, len(value), implicit, little) + value
         else:
             yield _one_by_pydicom(stored, implicit, little, charset)
+
+
+def _plain_text(stored: DataElement) -> bytes | None:
+    """The bytes of an element of ASCII strings, or None if it is none."""
+    if stored.VR not in _PLAIN_VRS:
+        return None
+    value = stored.value
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | MultiValue) or not all(isinstance(text, str) for text in texts):
+        return None
+    joined = "\\".join(texts)
+    if not joined.isascii() or len(joined) > 0xFFF0:
+        return None
+    return (joined + (("\x00" if stored.VR == "UI" else " ") if len(joined) & 1 else "")).encode("ascii")
 
 
 def _is_encoded(ds: Dataset, implicit: bool, little: bool) -> bool:
     return ds.original_encoding == (implicit, little) and ds.original_character_set == ds._character_set
 
 
-def _raw_element(stored: RawDataElement, implicit: bool, little: bool, charset: list[str]) -> bytes:
+def _raw_element(stored: RawDataElement, implicit: bool, little: bool, charset: list[str]) -> tuple[bytes, ...]:
     value, vr = stored.value or b"", stored.VR or "UN"
+    if stored.length == 0xFFFFFFFF and vr in ("OB", "OW") and little and value.startswith(_ITEM):
+        return _head(stored.tag, vr, 0xFFFFFFFF, implicit, little), value, _END_OF_ITEMS
     if stored.length == 0xFFFFFFFF or (len(value) > 0xFFFF and not implicit and vr not in EXPLICIT_VR_LENGTH_32):
-        return _one_by_pydicom(stored, implicit, little, charset)
-    value += b"\x00" * (len(value) & 1)
-    return _head(stored.tag, vr, len(value), implicit, little) + value
+        return (_one_by_pydicom(stored, implicit, little, charset),)
+    if len(value) & 1:
+        value += b"\x00"
+    return _head(stored.tag, vr, len(value), implicit, little), value
 
 
 def _head(tag: BaseTag, vr: str, length: int, implicit: bool, little: bool) -> bytes:
-    order = "<" if little else ">"
+    implicit_head, long_head, short_head = _HEADS[little]
+    group, number = tag >> 16, tag & 0xFFFF
     if implicit:
-        return struct.pack(f"{order}HHL", tag.group, tag.element, length)
+        return implicit_head.pack(group, number, length)
     if vr in EXPLICIT_VR_LENGTH_32:
-        return struct.pack(f"{order}HH2sHL", tag.group, tag.element, vr.encode("ascii"), 0, length)
-    return struct.pack(f"{order}HH2sH", tag.group, tag.element, vr.encode("ascii"), length)
+        return long_head.pack(group, number, vr.encode("ascii"), 0, length)
+    return short_head.pack(group, number, vr.encode("ascii"), length)
 
 
 def _one_by_pydicom(stored: DataElement | RawDataElement, implicit: bool, little: bool, charset: list[str]) -> bytes:
