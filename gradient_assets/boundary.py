@@ -41,6 +41,7 @@ ASSET_METADATA: Final[dict[str, str]] = {
     "gradient/identifiers_removed": "a count",
     "gradient/boxes": "a count",
     "gradient/instances_with_boxes": "a count",
+    "gradient/reviewed": "counts of reviewers' decisions by kind",
     "gradient/linked_by": "counts by method",
     "gradient/reports_without_images": "a count",
     "gradient/searched": "counts of values and identifiers searched",

@@ -17,6 +17,7 @@ from gradient_assets import boundary
 from gradient_assets.cohort import CohortError
 from gradient_assets.deid.headers import Profile
 from gradient_assets.deid.identity import Pseudonymizer
+from gradient_assets.deid.pixels import MissingWeightsError
 from gradient_assets.deid.text import DetectorUnavailableError
 from gradient_assets.hospitals import Hospital, Registry, RegistryError
 from gradient_assets.pipelines.pool import PoolError
@@ -25,6 +26,7 @@ from gradient_assets.pipelines.steps import foreseen
 from gradient_assets.pipelines.texts import text_engine
 from gradient_assets.pipelines.work import WorkSource
 from gradient_assets.releases import ReleaseError
+from gradient_assets.review.decisions import ReviewError
 from gradient_assets.tables import TableSpec
 from resources import Resources, SettingsError
 from resources.beam import PipelineFailed
@@ -35,10 +37,12 @@ from resources.warehouse import WarehouseError
 PLAIN_ERRORS = (
     CohortError,
     DetectorUnavailableError,
+    MissingWeightsError,
     PipelineFailed,
     PoolError,
     RegistryError,
     ReleaseError,
+    ReviewError,
     SettingsError,
     StageError,
     StoreError,

@@ -9,13 +9,14 @@ from typing import Any
 import dagster as dg
 
 from gradient_assets.assets.context import HospitalWork, result, silent, stage_metadata
-from gradient_assets.deid.pixels import RapidTextFinder
+from gradient_assets.deid.pixels.finders import described
 from gradient_assets.hospitals import Registry
 from gradient_assets.pipelines.known import gather
 from gradient_assets.pipelines.metadata import CleanHeaders
 from gradient_assets.pipelines.reports import CleanReports
 from gradient_assets.pipelines.stage import ObjectCommit
 from gradient_assets.pipelines.thumbnails import MakeThumbnails
+from gradient_assets.review.decisions import decisions_of, reviewed_counts
 from gradient_assets.sql import statement
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DEIDENTIFIED_REPORTS, FINAL_TABLE, PIXEL_TEXT, PROD
 from gradient_assets.ui.contact_sheet import contact_sheet
@@ -74,17 +75,21 @@ def thumbnails(
     work = HospitalWork.open(context, registry, resources)
     hospital_id = work.hospital.id
     bucket = resources.thumbnails
-    step = MakeThumbnails(work.hospital, work.bucket("dicoms"), work.identity, RapidTextFinder())
+    finder = resources.text_finder
+    version = f"{MakeThumbnails.version}+{described(finder)}"
+    step = MakeThumbnails(work.hospital, work.bucket("dicoms"), work.identity, finder, version=version)
 
-    def keys() -> set[str]:
-        batches = resources.warehouse.scan(PIXEL_TEXT, hospital_id, columns=("thumbnail_key",))
-        return {key for batch in batches for key in batch["thumbnail_key"].to_pylist() if key}
+    def keys(*columns: str) -> set[str]:
+        batches = resources.warehouse.scan(PIXEL_TEXT, hospital_id, columns=columns)
+        return {key for batch in batches for column in columns for key in batch[column].to_pylist() if key}
 
-    objects = ObjectCommit(bucket, f"{hospital_id}/", keys)
-    counts = work.stage.run(step, work.source.pixels(step.version), objects)
+    objects = ObjectCommit(bucket, f"{hospital_id}/", lambda: keys("thumbnail_key", "strip_key"))
+    decisions = decisions_of(resources, hospital_id)
+    counts = work.stage.run(step, work.source.pixels(step.version, decisions), objects)
     boxes, with_boxes = _boxes(resources, hospital_id)
-    shown = sorted(keys())
-    found = {"gradient/boxes": boxes, "gradient/instances_with_boxes": with_boxes}
+    shown = sorted(keys("thumbnail_key"))
+    found: dict[str, Any] = {"gradient/boxes": boxes, "gradient/instances_with_boxes": with_boxes}
+    found["gradient/reviewed"] = dg.MetadataValue.json(reviewed_counts(decisions.values()))
     metadata = stage_metadata(counts, PIXEL_TEXT, **found)
     version = resources.warehouse.content_digest(PIXEL_TEXT, hospital_id)
     sheet = {"gradient/contact_sheet": contact_sheet(bucket, shown), "dagster/partition_row_count": len(shown)}

@@ -15,13 +15,14 @@ from gradient_assets import boundary
 from gradient_assets.assets.context import HospitalWork, profile_of, result, silent, stage_metadata
 from gradient_assets.cohort import cohort_condition
 from gradient_assets.deid.identity import Pseudonymizer, SecretKey
-from gradient_assets.deid.pixels import RapidTextFinder, ResidualTextFinder
+from gradient_assets.deid.pixels.finders import described
 from gradient_assets.hospitals import Hospital, Registry
 from gradient_assets.pipelines.known import everyone_index, gather
 from gradient_assets.pipelines.release import CleanInstances
 from gradient_assets.pipelines.stage import ObjectCommit, StageRun
 from gradient_assets.pipelines.steps import WorkItem
 from gradient_assets.releases import Release, ReleaseError, load_release
+from gradient_assets.review.decisions import decisions_of
 from gradient_assets.sql import statement
 from gradient_assets.tables import PROD, PUBLIC_TABLE, RELEASE_MANIFEST
 from gradient_assets.ui.lineage import sql_metadata
@@ -68,14 +69,16 @@ def release_dicoms(
     recipient_key = resources.key(release.secret_name)
     cohort = _cohort(resources, release)
     hospitals = {hospital.id: hospital for hospital in registry if hospital.id in cohort}
+    finder, second = resources.text_finder, resources.second_finder
     step = CleanInstances(
         release=release.name,
         hospitals=hospitals,
         buckets={hospital.id: resources.hospital_bucket(hospital, "dicoms") for hospital in hospitals.values()},
         profiles={hospital.id: profile_of(hospital) for hospital in hospitals.values()},
         pseudonymizers={hospital_id: Pseudonymizer(recipient_key, hospital_id) for hospital_id in hospitals},
-        finder=RapidTextFinder(),
-        residual=ResidualTextFinder(),
+        finder=finder,
+        residual=second,
+        version="+".join([CleanInstances.version, *(described(one) for one in (finder, second) if one is not None)]),
     )
     run = StageRun(resources.warehouse, resources.beam, release.name, context.run_id, hospitals, context.log.info)
     bucket = resources.releases.under(release.prepared)
@@ -140,7 +143,9 @@ def _work(
         work = HospitalWork.of(hospital_id, registry, resources, context.run_id, context.log.info)
         known = gather(resources.warehouse, hospital_id)
         version = f"{step.version}\x1f{work.profile.digest}"
-        yield from work.source.release(cohort[hospital_id], known, Pseudonymizer(recipient_key, hospital_id), version)
+        recipient = Pseudonymizer(recipient_key, hospital_id)
+        decisions = decisions_of(resources, hospital_id)
+        yield from work.source.release(cohort[hospital_id], known, recipient, version, decisions)
 
 
 def _manifest_keys(resources: Resources, release: str) -> set[str]:

@@ -1,8 +1,8 @@
 """The command `gradient`: the graph without a browser, and the same engines for a plain folder.
 
 Reading order: `run` (materialize), `demo` (three sample hospitals), `summary` (what a run came to), `query` (search,
-crosswalk), `release`, `doctor`, `deidentify` (one folder, no graph).  Belongs here: arguments, progress, exit codes and
-sentences for people; everything else is called.
+crosswalk), `release`, `review` (people look at pictures), `doctor`, `deidentify` (one folder, no graph).  Belongs here:
+arguments, progress, exit codes and sentences for people; everything else is called.
 
 Exit codes: 0 done; 1 an internal error, told by type and place; 2 bad input or set-up, told in one line; 3 done, but
 something was quarantined (`deidentify`) or a check has failed (`run`, `release`, `doctor`); 130 stopped by Ctrl-C.
@@ -23,6 +23,7 @@ COMMANDS = {
     "search": "query",
     "crosswalk": "query",
     "release": "release",
+    "review": "review",
     "doctor": "doctor",
     "deidentify": "deidentify",
     "keygen": "deidentify",

@@ -7,6 +7,7 @@ the result.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from pydicom import Dataset
@@ -52,15 +53,17 @@ class InstanceCleaner:
         self._finders = [one for one in (finder, residual) if one is not None]
         self._pixels = [pixels.PixelEngine(one) for one in self._finders]
 
-    def clean(self, content: bytes, known: KnownIdentifiers | None = None) -> CleanedInstance:
+    def clean(
+        self, content: bytes, known: KnownIdentifiers | None = None, *, added: Sequence[pixels.Box] = ()
+    ) -> CleanedInstance:
         """The object without its identifiers.
 
-        `known` adds what other objects and reports of the same patient say.  Raises `Refused` when the object can't be
-        read, is not admitted, can't be cleaned, or when the search still finds something; nothing else, whatever the
-        bytes are.
+        `known` adds what other objects and reports of the same patient say, `added` what a reviewer wants black.  Raises
+        `Refused` when the object can't be read, is not admitted, can't be cleaned, or when the search still finds something;
+        nothing else, whatever the bytes are.
         """
         try:
-            return self._clean(content, known or KnownIdentifiers())
+            return self._clean(content, known or KnownIdentifiers(), added)
         except Refused:
             raise
         except RecursionError:
@@ -68,7 +71,7 @@ class InstanceCleaner:
         except Exception as error:  # fail closed; the text of the error may hold a value
             raise Refused(Reason.INTERNAL_ERROR, type(error).__name__) from None
 
-    def _clean(self, content: bytes, known: KnownIdentifiers) -> CleanedInstance:
+    def _clean(self, content: bytes, known: KnownIdentifiers, added: Sequence[pixels.Box]) -> CleanedInstance:
         if not content:
             raise Refused(Reason.EMPTY_OBJECT)
         dataset = headers.read_dataset(content)
@@ -79,11 +82,13 @@ class InstanceCleaner:
         if is_document:
             redacted = documents.cleaned_pages(dataset, known, self._text, self._finders)
         else:
-            redacted = self._redact(dataset)
+            redacted = self._redact(dataset, added)
         cleaned = self._headers.clean(redacted.dataset, known)
         if is_document:
             documents.describe(cleaned.dataset)
         headers.add_method_codes(cleaned.dataset, redacted.method_codes)
+        if redacted.derivation:
+            cleaned.dataset.DerivationDescription = redacted.derivation
         if hits := residual_in_dataset(cleaned.dataset, headers.without_retained(known, cleaned.retained)):
             kinds = sorted({hit.kind for hit in hits})
             raise Refused(Reason.RESIDUAL_IDENTIFIER, f"{len(hits)} × {', '.join(kinds)}")
@@ -94,9 +99,9 @@ class InstanceCleaner:
             method_codes=(*cleaned.method_codes, *redacted.method_codes),
         )
 
-    def _redact(self, dataset: Dataset) -> pixels.CleanedPixels:
+    def _redact(self, dataset: Dataset, added: Sequence[pixels.Box]) -> pixels.CleanedPixels:
         first, *others = [engine.clean for engine in self._pixels]
-        redacted = first(dataset)
+        redacted = first(dataset, added=added)
         for look in others:
             again = look(redacted.dataset)
             redacted = replace(
@@ -106,5 +111,6 @@ class InstanceCleaner:
                 verdict="redacted" if redacted.boxes else again.verdict,
                 method_codes=tuple(dict.fromkeys(redacted.method_codes + again.method_codes)),
                 removed=redacted.removed + again.removed,
+                derivation=again.derivation or redacted.derivation,
             )
         return redacted

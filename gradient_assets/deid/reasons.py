@@ -40,6 +40,7 @@ class Reason(StrEnum):
     PIXEL_GEOMETRY = "pixel_geometry"
     PIXEL_ENGINE_FAILED = "pixel_engine_failed"
     REDACTION_FAILED = "redaction_failed"
+    REJECTED_IN_REVIEW = "rejected_in_review"
     # reports
     MALFORMED_ROW = "malformed_row"
     MISSING_COLUMN = "missing_column"
@@ -48,6 +49,7 @@ class Reason(StrEnum):
     REPORT_TOO_LARGE = "report_too_large"
     DUPLICATE_REPORT = "duplicate_report"
     TEXT_ENGINE_FAILED = "text_engine_failed"
+    UNDECLARED_LANGUAGE = "undeclared_language"
     # proof
     RESIDUAL_IDENTIFIER = "residual_identifier"
     RESIDUAL_TEXT_IN_PIXELS = "residual_text_in_pixels"
@@ -142,6 +144,10 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         "A box was found but could not be filled, or the filled image could not be encoded.",
         "Report it with the pseudonym.",
     ),
+    Reason.REJECTED_IN_REVIEW: Explanation(
+        "A person looked at the redacted picture and decided that it must not go on.",
+        "Nothing; to take it back, open `gradient review` again and decide otherwise.",
+    ),
     Reason.MALFORMED_ROW: Explanation(
         "The row has another number of fields than the header, or its quoting is broken.", "Mend the row in the export."
     ),
@@ -162,6 +168,10 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.TEXT_ENGINE_FAILED: Explanation(
         "A rule or detector of the report engine failed.", "Retry; report it with the pseudonym if it stays."
+    ),
+    Reason.UNDECLARED_LANGUAGE: Explanation(
+        "The report looks like another language than the one that is declared.",
+        "Declare its language (`reports.language` in the registry, `--language`), or let such reports pass.",
     ),
     Reason.RESIDUAL_IDENTIFIER: Explanation(
         "After cleaning, an identifier of the same patient was still found by the independent search.",

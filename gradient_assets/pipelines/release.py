@@ -20,6 +20,7 @@ from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.metadata import audit_row, code_of, key_part, reading
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
 from gradient_assets.pipelines.texts import text_engine
+from gradient_assets.review.decisions import added_boxes
 from gradient_assets.tables import REFUSED_RELEASE, RELEASE_AUDIT, RELEASE_MANIFEST
 from resources.object_store import Bucket
 
@@ -60,7 +61,8 @@ class CleanInstances:
         hospital = self.hospitals[item["hospital_id"]]
         with reading():
             content = self.buckets[hospital.id].get(item["object_key"])
-        cleaned = self._cleaners[hospital.id].clean(content, KnownIdentifiers.from_dict(item["identifiers"]))
+        known, added = KnownIdentifiers.from_dict(item["identifiers"]), added_boxes(item.get("added", []))
+        cleaned = self._cleaners[hospital.id].clean(content, known, added=added)
         header = cleaned.header
         old = {"study": header.old_study_uid, "series": header.old_series_uid, "sop": header.old_sop_uid}
         identity = self.pseudonymizers[hospital.id]

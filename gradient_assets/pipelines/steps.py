@@ -34,6 +34,7 @@ class WorkItem(TypedDict, total=False):
     etag: str
     size: int
     refuse: str
+    added: list[dict[str, int | None]]
     row: dict[str, Any]
     identifiers: dict[str, list[str]]
 

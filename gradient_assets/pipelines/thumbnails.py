@@ -15,6 +15,7 @@ from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.metadata import key_part, reading
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
+from gradient_assets.review.decisions import added_boxes
 from gradient_assets.tables import PIXEL_TEXT, REFUSED_THUMBNAILS
 from resources.object_store import Bucket
 
@@ -47,7 +48,7 @@ class MakeThumbnails:
         columns = headers.columns_of(dataset)
         old = {level: str(columns[f"{level}_instance_uid"] or "") for level in ("study", "series", "sop")}
         instance = headers.replaced_uid(old["sop"], identity.uid)
-        cleaned = self._engine.clean(dataset)
+        cleaned = self._engine.clean(dataset, added=added_boxes(item.get("added", [])))
         thumbnail = cleaned.thumbnail()
         key = None
         if thumbnail is not None:

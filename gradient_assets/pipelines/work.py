@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 from typing import Any
 
 from gradient_assets.deid.headers import Profile, replaced_uid
@@ -22,6 +23,7 @@ from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.known import REPORT_COLUMNS, HospitalIdentifiers
 from gradient_assets.pipelines.metadata import as_date
 from gradient_assets.pipelines.steps import WorkItem
+from gradient_assets.review.decisions import Decision
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DICOM_METADATA, IDENTIFIED_REPORTS
 from resources.object_store import ObjectStat
 from resources.warehouse import Warehouse
@@ -117,14 +119,20 @@ class WorkSource:
                     item["row"] = row
                 yield item
 
-    def pixels(self, version: str) -> Iterator[WorkItem]:
-        """The object of each instance whose header crossed the boundary."""
+    def pixels(self, version: str, decisions: Mapping[str, Decision] = MappingProxyType({})) -> Iterator[WorkItem]:
+        """The object of each instance whose header crossed the boundary, with what was decided about it in review."""
         for row in self._originals(self._crossed()):
             token = self.identity.token("pixels", version, row["object_key"], row["etag"], str(row["size"]))
-            yield self._item(token, row["object_key"], size=row["size"])
+            item = self._item(token, row["object_key"], size=row["size"])
+            yield _decided(item, self.identity, decisions)
 
     def release(
-        self, instances: set[str], known: HospitalIdentifiers, recipient: Pseudonymizer, version: str
+        self,
+        instances: set[str],
+        known: HospitalIdentifiers,
+        recipient: Pseudonymizer,
+        version: str,
+        decisions: Mapping[str, Decision] = MappingProxyType({}),
     ) -> Iterator[WorkItem]:
         """The object of each instance of a cohort, given by the instances' pseudonyms in this hospital's scope."""
         for row in self._originals(instances):
@@ -141,7 +149,7 @@ class WorkSource:
             )
             item = self._item(token, row["object_key"], etag=row["etag"], size=row["size"])
             item["identifiers"] = all_known.as_dict()
-            yield item
+            yield _decided(item, recipient, decisions)
 
     def _originals(self, instances: set[str]) -> Iterator[dict[str, Any]]:
         taken: set[str] = set()
@@ -176,6 +184,18 @@ class WorkSource:
         )
         item.update(more)  # type: ignore[typeddict-item]  # the keyword names are the TypedDict's own
         return item
+
+
+def _decided(item: WorkItem, identity: Pseudonymizer, decisions: Mapping[str, Decision]) -> WorkItem:
+    """The item as a reviewer's decision changes it; an accept changes nothing, not even the token."""
+    decision = decisions.get(item["object_pseudonym"])
+    if decision is None or not decision.digest:
+        return item
+    item["work_token"] = identity.token("reviewed", item["work_token"], decision.digest)
+    if decision.verdict == "quarantine":
+        item["refuse"] = Reason.REJECTED_IN_REVIEW.value
+    item["added"] = [box.as_dict() for box in decision.boxes]
+    return item
 
 
 def _candidate(studies: dict[str, dict[str, date]], patient_id: str | None, study_date: str | None) -> str | None:
