@@ -86,7 +86,8 @@ class Profile:
     @classmethod
     def of(cls, name_or_path: str) -> Profile:
         """The named profile, or that of a file.  Raises `ProfileError`."""
-        return cls.named(name_or_path) if name_or_path in NAMED else cls.load(name_or_path)
+        is_file = name_or_path not in NAMED and Path(name_or_path).exists()
+        return cls.load(name_or_path) if is_file else cls.named(name_or_path)
 
     @classmethod
     def named(cls, name: str) -> Profile:

@@ -22,6 +22,8 @@ J2K_SIZ, J2K_COM, J2K_SOT, J2K_SOD, J2K_EOC = 0xFF51, 0xFF64, 0xFF90, 0xFF93, 0x
 J2K_TILE_LENGTHS = 0xFF55
 # A real image has at most some thousand tiles; a header of 65,535 makes decoders allocate for minutes.
 MAX_J2K_TILES = 4096
+# Progressive streams of encoders have up to a dozen scans; each costs a pass over the whole picture.
+MAX_JPEG_SCANS = 200
 # What encoders put behind the end of a stream to make its length even; it holds nothing.
 PADDING = b"\x00\xff "
 JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
@@ -64,12 +66,12 @@ def _harmless(comment: bytes) -> bool:
     return any(pattern.fullmatch(comment) for pattern in _harmless_comments())
 
 
-def _jpeg_segments(stream: bytes) -> Iterator[tuple[int, int, int]]:
+def jpeg_segments(stream: bytes) -> Iterator[tuple[int, int, int]]:
     """(marker, start, end) of each segment; a scan's entropy-coded bytes belong to its SOS segment."""
     if stream[:2] != b"\xff\xd8":
         raise BrokenStreamError("no start of image")
     yield SOI, 0, 2
-    at = 2
+    at, frames, scans = 2, 0, 0
     while True:
         if at + 2 > len(stream):
             raise BrokenStreamError("no end of image")
@@ -89,6 +91,9 @@ def _jpeg_segments(stream: bytes) -> Iterator[tuple[int, int, int]]:
         end = at + 2 + struct.unpack_from(">H", stream, at + 2)[0]
         if end < at + 4 or end > len(stream):
             raise BrokenStreamError("a segment breaks off")
+        frames, scans = frames + (marker in SOF_MARKERS), scans + (marker == SOS)
+        if frames > 1 or scans > MAX_JPEG_SCANS:
+            raise BrokenStreamError("more than one frame header, or too many scans")
         if marker == SOS:
             end = _end_of_scan(stream, end)
         yield marker, at, end
@@ -111,7 +116,7 @@ def _end_of_scan(stream: bytes, at: int) -> int:
 def jpeg_facts(stream: bytes) -> JpegFacts:
     """Size and colour clues of a JPEG or JPEG-LS frame; raises `BrokenStreamError`."""
     adobe, jfif = None, False
-    for marker, start, end in _jpeg_segments(stream):
+    for marker, start, end in jpeg_segments(stream):
         body = stream[start + 4 : end]
         if marker == 0xEE and body[:5] == b"Adobe" and len(body) >= 12:
             adobe = body[11]
@@ -128,7 +133,7 @@ def jpeg_facts(stream: bytes) -> JpegFacts:
 def bare_jpeg(stream: bytes) -> bytes:
     """The frame with nothing but what a decoder needs; bytes after the end of image go too."""
     kept, changed, end = [], False, 0
-    for marker, start, end in _jpeg_segments(stream):
+    for marker, start, end in jpeg_segments(stream):
         segment = stream[start:end]
         if (
             marker in (SOI, EOI)
@@ -271,3 +276,30 @@ def bare_jpegxl(stream: bytes) -> bytes:
     if not bare:
         raise BrokenStreamError("no codestream in the container")
     return bare
+
+
+# Width by height, as the header's three bits name it (ISO/IEC 18181-1, size header); 0: the width is written out.
+_JXL_RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
+_JXL_SIZE_BITS = (9, 13, 18, 30)
+
+
+def jpegxl_size(stream: bytes) -> tuple[int, int]:
+    """Rows and columns that a bare JPEG XL codestream declares; raises `BrokenStreamError`."""
+    if stream[:2] != b"\xff\x0a" or len(stream) < 12:
+        raise BrokenStreamError("no JPEG XL codestream")
+    bits, at = int.from_bytes(stream[2:12], "little"), 0
+
+    def take(count: int) -> int:
+        nonlocal at
+        value = bits >> at & ((1 << count) - 1)
+        at += count
+        return value
+
+    is_small = take(1)
+
+    def side() -> int:
+        return (take(5) + 1) * 8 if is_small else take(_JXL_SIZE_BITS[take(2)]) + 1
+
+    rows = side()
+    ratio = _JXL_RATIOS.get(take(3))
+    return rows, (rows * ratio[0] // ratio[1] if ratio else side())

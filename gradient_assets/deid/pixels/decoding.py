@@ -4,11 +4,14 @@ Belongs here: cutting the pixel element into frames, checking what a compressed 
 the codecs.  Frames come out as *stored values in their whole container* (unused bits included for native pixels), so
 that what was read can be written back bit for bit (`encoding`).  What the values look like is `rendering`'s business.
 Decoders: imagecodecs, which alone decoded every compressed file of the test set (12-bit and progressive JPEG, JPEG XL);
-no GPL decoder.  PS3.5 section 8 and annexes A, G.
+no GPL decoder.  It is called directly and not registered as a plugin of pydicom: those hand out frames in which unused
+bits, sign and colour are already interpreted, so that nothing could be written back bit for bit, and they join fragments
+before anybody can count them.  PS3.5 section 8 and annexes A, G.
 """
 
 from __future__ import annotations
 
+import io
 import itertools
 import struct
 import zlib
@@ -20,7 +23,7 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.encaps import generate_fragments, generate_frames
+from pydicom.encaps import generate_fragments, generate_frames, parse_basic_offsets
 from pydicom.uid import UID
 
 from gradient_assets.deid.pixels import codestreams
@@ -125,6 +128,8 @@ def _native_shape(shape: PixelShape, length: int) -> PixelShape:
         expected = native_length(shape)
     if length < expected:
         raise Refused(Reason.PIXEL_GEOMETRY, f"{length} bytes of pixel data, {expected} expected")
+    if shape.photometric == "YBR_FULL_422" and shape.columns % 2:
+        raise Refused(Reason.PIXEL_GEOMETRY, "an odd number of columns in pairs of pixels")
     return shape
 
 
@@ -182,17 +187,23 @@ def _upsampled(flat: Frame, shape: PixelShape) -> Frame:
 
 def _cut(ds: Dataset, value: bytes, frames: int) -> list[bytes]:
     """The compressed frames, exactly as many as declared."""
-    fragments = sum(
-        1 for _, fragment in zip(range(MAX_FRAGMENTS + 1), generate_fragments(value), strict=False) if fragment
-    )
-    if fragments > MAX_FRAGMENTS:
-        raise Refused(Reason.PIXELS_TOO_LARGE, f"more than {MAX_FRAGMENTS} fragments")
+    items = io.BytesIO(value)
+    parse_basic_offsets(items)
+    stored = 0
+    for number, fragment in enumerate(generate_fragments(items)):
+        if number >= MAX_FRAGMENTS:
+            raise Refused(Reason.PIXELS_TOO_LARGE, f"more than {MAX_FRAGMENTS} fragments")
+        stored += len(fragment)
     offsets = None
     if "ExtendedOffsetTable" in ds and "ExtendedOffsetTableLengths" in ds:
         offsets = (bytes(ds.ExtendedOffsetTable), bytes(ds.ExtendedOffsetTableLengths))
     cut = list(generate_frames(value, number_of_frames=frames, extended_offsets=offsets))
     if len(cut) != frames:
         raise Refused(Reason.PIXEL_GEOMETRY, f"{len(cut)} compressed frames, {frames} declared")
+    # An offset table that leaves bytes out hides them; extended lengths leave out the byte that pads a frame.
+    left_out = stored - sum(map(len, cut))
+    if not 0 <= left_out <= (frames if offsets else 0):
+        raise Refused(Reason.PIXEL_GEOMETRY, "an offset table that does not name every fragment once")
     return cut
 
 
@@ -244,7 +255,7 @@ def _decode(stream: bytes, syntax: str, shape: PixelShape) -> Frame:
     if syntax == DEFLATED_FRAMES:
         return _inflate(stream, shape)
     if syntax in JPEG_XL:
-        return np.asarray(imagecodecs.jpegxl_decode(stream, numthreads=1))
+        return _decode_jpegxl(stream, shape)
     if syntax in JPEG_2000:
         _agree(codestreams.j2k_size(stream), shape)
         return np.asarray(imagecodecs.jpeg2k_decode(stream, numthreads=1))
@@ -256,13 +267,38 @@ def _decode(stream: bytes, syntax: str, shape: PixelShape) -> Frame:
         return _decode_lossless_jpeg(stream)
     if shape.samples == 1:
         return np.asarray(imagecodecs.jpeg8_decode(stream))
-    # Many writers say RGB over a stream that a JFIF or Adobe block declares as YCbCr; the stream is right.
-    stored_rgb = shape.photometric == "RGB" and not (facts.jfif or facts.adobe_transform == 1)
+    stored = "RGB" if stored_as_rgb(facts, shape) else "YCBCR"
+    return np.asarray(imagecodecs.jpeg8_decode(stream, colorspace=stored, outcolorspace="RGB"))
+
+
+def _decode_jpegxl(stream: bytes, shape: PixelShape) -> Frame:
+    if codestreams.jpegxl_size(stream) != (shape.rows, shape.columns):
+        raise Refused(Reason.PIXEL_GEOMETRY, "a compressed frame declares another size")
+    # The codestream does not say where it ends, and a decoder reads no further.  One that misses its last byte can't be
+    # decoded: if this one can, something stands behind it.
+    try:
+        imagecodecs.jpegxl_decode(stream.rstrip(b"\x00")[:-1], numthreads=1)
+    except imagecodecs.JpegxlError:
+        return np.asarray(imagecodecs.jpegxl_decode(stream, numthreads=1))
+    raise BrokenStreamError("bytes behind the codestream")
+
+
+def stored_as_rgb(facts: codestreams.JpegFacts, shape: PixelShape) -> bool:
+    """Whether the components of a colour JPEG are R, G and B.
+
+    Many writers say RGB over a stream that a JFIF or Adobe block declares as YCbCr; the stream is right.
+    """
     if facts.adobe_transform == 0 or facts.component_ids == b"RGB":
-        stored_rgb = True
-    return np.asarray(
-        imagecodecs.jpeg8_decode(stream, colorspace="RGB" if stored_rgb else "YCBCR", outcolorspace="RGB")
-    )
+        return True
+    return shape.photometric == "RGB" and not (facts.jfif or facts.adobe_transform == 1)
+
+
+def jpeg_components(stream: bytes, is_rgb: bool) -> Frame:
+    """The components of a lossy JPEG frame as they are stored, without a colour transform."""
+    if codestreams.jpeg_facts(stream).size.samples == 1:
+        return np.asarray(imagecodecs.jpeg8_decode(stream))
+    stored = "RGB" if is_rgb else "YCBCR"
+    return np.asarray(imagecodecs.jpeg8_decode(stream, colorspace=stored, outcolorspace=stored))
 
 
 def _decode_lossless_jpeg(stream: bytes) -> Frame:
@@ -285,6 +321,8 @@ def _inflate(stream: bytes, shape: PixelShape) -> Frame:
     raw = inflater.decompress(stream, expected + 2)
     if not expected <= len(raw) <= expected + 1:
         raise Refused(Reason.PIXEL_GEOMETRY, "an inflated frame has another size than declared")
+    if not inflater.eof or raw[expected:].strip(b"\x00") or inflater.unused_data.strip(b"\x00"):
+        raise BrokenStreamError("bytes behind the inflated frame")
     return _native_frame(memoryview(raw), one, False, 0)
 
 
@@ -302,14 +340,23 @@ def _decode_rle(stream: bytes, shape: PixelShape) -> Frame:
         raise BrokenStreamError("bytes outside the segments")
     pixels = shape.rows * shape.columns
     if shape.bits_allocated == 1:
-        packed = imagecodecs.packbits_decode(stream[64:])
+        packed = _unpacked(stream[64:], (pixels + 7) // 8)
         return _native_frame(memoryview(packed), replace(shape, frames=1), False, 0)
     frame = np.empty((pixels, shape.samples, octets), np.uint8)
     for plane in range(planes):
-        raw = imagecodecs.packbits_decode(stream[bounds[plane] : bounds[plane + 1]])
-        if len(raw) < pixels:
-            raise BrokenStreamError("a segment is too short")
+        raw = _unpacked(stream[bounds[plane] : bounds[plane + 1]], pixels)
         frame[:, plane // octets, octets - 1 - plane % octets] = np.frombuffer(raw, np.uint8, pixels)
     values = frame.reshape(-1).view(container(shape))
     size = (shape.rows, shape.columns) if shape.samples == 1 else (shape.rows, shape.columns, 3)
     return values.reshape(size)
+
+
+def _unpacked(segment: bytes, length: int) -> bytes:
+    """One PackBits segment of `length` bytes, or one more, which even rows need.
+
+    The room given is the limit: a segment that grows beyond it, and bytes behind its end other than padding, are errors.
+    """
+    raw = bytes(imagecodecs.packbits_decode(segment, out=length + 1))
+    if len(raw) < length:
+        raise BrokenStreamError("a segment is too short")
+    return raw

@@ -15,6 +15,8 @@ from gradient_assets.deid.reasons import Reason, Refused
 # 1 GiB of samples, decoded: four times the largest mammography tomosynthesis. Whole slides are tiled and exceed it;
 # they are refused until somebody needs them.
 MAX_SAMPLES = 1 << 30
+# One frame is held several times while it is looked at, in up to 8 bytes a sample. Digitised film has 100 million.
+MAX_FRAME_SAMPLES = 1 << 28
 MAX_SIDE_PX = 65_535
 MAX_FRAMES = 20_000
 
@@ -99,6 +101,7 @@ def _check(shape: PixelShape) -> None:
         shape.rows > MAX_SIDE_PX
         or shape.columns > MAX_SIDE_PX
         or shape.frames > MAX_FRAMES
+        or shape.rows * shape.columns * shape.samples > MAX_FRAME_SAMPLES
         or shape.rows * shape.columns * shape.frames * shape.samples > MAX_SAMPLES
     ):
         raise Refused(Reason.PIXELS_TOO_LARGE, f"{shape.rows} x {shape.columns} x {shape.frames} x {shape.samples}")

@@ -53,12 +53,21 @@ def black(header: Dataset, shape: PixelShape, photometric: str, seen: ValueRange
             return (16 if photometric.startswith("YBR_PARTIAL") else 0, grey, grey)
         return (0, 0, 0)
     inverse = (photometric == "MONOCHROME1") != (header.get("PresentationLUTShape") == "INVERSE")
+    inverse = inverse != _falls(header)
     if seen.low is None or seen.high is None:
         raise Refused(Reason.REDACTION_FAILED, "no finite pixel value")
     value = seen.high if inverse else min(0, seen.low)
     if shape.is_float:
         return value
     return int(value) << (shape.high_bit + 1 - shape.bits_stored)
+
+
+def _falls(header: Dataset) -> bool:
+    """True when a larger stored value means a smaller output value: a negative Rescale Slope (PS3.3 C.11.1)."""
+    try:
+        return float(header.get("RescaleSlope") or 1) < 0
+    except (TypeError, ValueError):  # no number, or several: no viewer applies it
+        return False
 
 
 def _darkest_index(header: Dataset, shape: PixelShape) -> int:
@@ -86,10 +95,20 @@ def filled(frame: Frame, boxes: Sequence[Box], value: Any, *, pairs: bool) -> Fr
         if not result[region].size:
             raise Refused(Reason.REDACTION_FAILED, "a box lies outside the frame")
         result[region] = value
-    for box in boxes:
-        if not np.all(result[_region(box, pairs)] == np.asarray(value)):
-            raise Refused(Reason.REDACTION_FAILED, "a box does not hold the fill value")
+    check_fill(result, boxes, value)
     return result
+
+
+def check_fill(frame: Frame, boxes: Sequence[Box], value: Any, margin: int = 0) -> None:
+    """Raises Refused(REDACTION_FAILED) where a box does not hold the value; None: where it is not of one value.
+
+    `margin` leaves out that many pixels inside the border of each box.
+    """
+    for box in boxes:
+        rows, columns = box.slices
+        region = frame[rows.start + margin : rows.stop - margin, columns.start + margin : columns.stop - margin]
+        if region.size and not np.all(region == (region[0, 0] if value is None else np.asarray(value))):
+            raise Refused(Reason.REDACTION_FAILED, "a box does not hold the fill value")
 
 
 def _region(box: Box, pairs: bool) -> tuple[slice, slice]:

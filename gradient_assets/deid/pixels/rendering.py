@@ -7,6 +7,7 @@ PS3.3 C.7.6.3.1 (Image Pixel), C.7.9 (Palette), C.11.1 and C.11.2 (Modality and 
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,13 +180,22 @@ def rgb(frame: Frame, photometric: str, bits_stored: int) -> Picture:
     return picture
 
 
-def png(picture: Picture, longest_side: int) -> bytes:
-    """A PNG without text chunks, scaled down (never up) to the longest side given."""
+def shrunk(picture: Picture, longest_side: int) -> Picture:
+    """The picture scaled down (never up) to the longest side given."""
     height, width = picture.shape[:2]
     scale = min(1.0, longest_side / max(height, width))
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    if scale == 1:
+        return picture
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def png(pictures: Sequence[Picture], frame_ms: int = 0) -> bytes:
+    """A PNG without text chunks; of several pictures an animated one that repeats for ever."""
+    first, *others = (Image.fromarray(picture) for picture in pictures)
     stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, format="PNG", optimize=True)
+    if others:
+        first.save(stream, format="PNG", save_all=True, append_images=others, duration=frame_ms, loop=0)
+    else:
+        first.save(stream, format="PNG", optimize=True)
     return stream.getvalue()

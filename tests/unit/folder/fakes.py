@@ -42,3 +42,10 @@ class UnloadableFinder(NoTextFinder):
 
     def __getstate__(self):
         return {"something": True}
+
+
+class ReadsNothing(NoTextFinder):
+    """Sees nothing, and reads nothing either."""
+
+    def read(self, image):
+        return []

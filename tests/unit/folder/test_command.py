@@ -57,7 +57,7 @@ BAD = {
     "FILE is another's": (lambda p: (p.crosswalk.write_text("a,b\n"), p.run())[1], "no crosswalk"),
     "FILE has no folder": (lambda p: p.run(crosswalk=p.out.parent / "no" / "x.csv"), "folder of FILE does not exist"),
     "FILE is a folder": (lambda p: p.run(crosswalk=p.source), "expected a file"),
-    "unknown profile": (lambda p: p.run("--profile", "other"), "--profile"),
+    "unknown profile": (lambda p: p.run("--profile", "other"), "expected one of safe_harbor"),
     "no jobs": (lambda p: p.run("--jobs", "0"), "--jobs"),
     "unknown option": (lambda p: p.run("--frobnicate"), "--frobnicate"),
     "columns only": (lambda p: p.run("--columns", "text=a"), "without --reports"),

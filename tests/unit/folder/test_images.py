@@ -14,13 +14,14 @@ from gradient_assets.folder import FolderJob, FolderRequest
 from gradient_assets.folder.delivery import MARK
 from gradient_assets.pipelines.pool import PoolError
 from tests.unit.folder.conftest import ENCAPSULATED_PDF, files_under, make_instance
-from tests.unit.folder.fakes import DyingFinder, HungryFinder, NoTextFinder, UnloadableFinder
+from tests.unit.folder.fakes import DyingFinder, HungryFinder, NoTextFinder, ReadsNothing, UnloadableFinder
+from tests.unit.pdfs import pdf
 
 PLANTED = (b"Quillfeather", b"Zebulon", b"MRN-778123", b"ACC55501", b"1.2.3.4.", b"19610203", b"20190304")
 
 
-def run(place, finder=None, jobs=1):
-    request = FolderRequest(place.source, place.out, place.key, place.crosswalk, jobs=jobs)
+def run(place, finder=None, jobs=1, profile="safe_harbor"):
+    request = FolderRequest(place.source, place.out, place.key, place.crosswalk, profile=profile, jobs=jobs)
     return FolderJob(request, finder=finder or NoTextFinder()).run()
 
 
@@ -190,3 +191,25 @@ def test_files_named_by_options_are_no_inputs(place):
     run(place)
     run(place)
     assert list(outcomes(place)) == ["a"]
+
+
+def test_pages_of_a_document_are_delivered_if_a_profile_file_asks_for_them(place, tmp_path):
+    document = {
+        "EncapsulatedDocument": pdf([(72, 700, 12, "Findings")]),
+        "MIMETypeOfEncapsulatedDocument": "application/pdf",
+    }
+    path = make_instance(place.source / "report.dcm", SOPClassUID=ENCAPSULATED_PDF, **document)
+    ds = pydicom.dcmread(path)
+    del ds.PixelData
+    ds.file_meta.MediaStorageSOPClassUID = ENCAPSULATED_PDF
+    ds.save_as(path)
+    run(place, ReadsNothing())
+    assert outcomes(place) == {"report.dcm": "encapsulated_document"}
+    profile = tmp_path / "pages.yaml"
+    fields = "edition: 2026a\noptions: [clean_descriptors]\ndates: year\nbirth_date: empty\n"
+    profile.write_text(f"name: pages\n{fields}encapsulated_documents: images\n")
+    run(place, ReadsNothing(), profile=str(profile))
+    assert outcomes(place) == {"report.dcm": "ok"}
+    delivered = pydicom.dcmread(place.out / place.rows[0]["output_path"])
+    assert delivered.SOPClassUID == "1.2.840.10008.5.1.4.1.1.7.4"
+    assert "EncapsulatedDocument" not in delivered

@@ -8,7 +8,14 @@ import pytest
 from pydicom.encaps import encapsulate, generate_frames
 
 from gradient_assets.deid.pixels import PixelEngine
-from gradient_assets.deid.pixels.codestreams import JXL_SIGNATURE, BrokenStreamError, bare_j2k, bare_jpeg, bare_jpegxl
+from gradient_assets.deid.pixels.codestreams import (
+    JXL_SIGNATURE,
+    BrokenStreamError,
+    bare_j2k,
+    bare_jpeg,
+    bare_jpegxl,
+    jpegxl_size,
+)
 from tests.unit.pixels import objects
 from tests.unit.pixels.objects import FixedFinder, gradient, object_of, stack
 
@@ -41,12 +48,30 @@ def jp2() -> bytes:
     return boxes[:at] + struct.pack(">I4s", 8 + len(NAME), b"xml ") + NAME + boxes[at:]
 
 
-def jxl() -> bytes:
+def with_box(kind: bytes, brand: bytes = b"jp2 ") -> bytes:
+    """A JPEG 2000 file with one more box before its codestream."""
+    boxes = bytes(imagecodecs.jpeg2k_encode(GREY, level=0, codecformat="jp2", reversible=True)).replace(b"jp2 ", brand)
+    at = boxes.index(b"jp2c") - 4
+    body = (b"\xbe\x7a\xcf\xcb\x97\xa9\x42\xe8\x9c\x71\x99\x94\x91\xe3\xaf\xac" if kind == b"uuid" else b"") + NAME
+    return boxes[:at] + struct.pack(">I4s", 8 + len(body), kind) + body + boxes[at:]
+
+
+HTJ2K = bytes(imagecodecs.htj2k_encode(GREY, reversible=True))
+
+
+def htj2k_with_comment() -> bytes:
+    at = HTJ2K.index(b"\xff\x90")
+    return HTJ2K[:at] + b"\xff\x64" + struct.pack(">HH", 4 + len(NAME), 1) + NAME + HTJ2K[at:]
+
+
+def jxl(kind: bytes = b"Exif") -> bytes:
     inner = bytes(imagecodecs.jpegxl_encode(GREY, lossless=True, usecontainer=False))
-    exif = struct.pack(">I4s", 8 + len(NAME), b"Exif") + NAME
+    exif = struct.pack(">I4s", 8 + len(NAME), kind) + NAME
     return JXL_SIGNATURE + exif + struct.pack(">I4s", 8 + len(inner), b"jxlc") + inner
 
 
+JP2_BOXES = [b"uuid", b"xml ", b"jp2i", b"uinf", b"asoc", b"free"]
+JXL_BOXES = [b"Exif", b"xml ", b"brob", b"jumb", b"jbrd"]
 PLANTED = [
     ("jpeg exif", objects.JPEG_BASELINE, JPEG[:2] + segment(0xE1, b"Exif\0\0" + NAME) + JPEG[2:]),
     ("jpeg comment", objects.JPEG_BASELINE, JPEG[:2] + segment(0xFE, NAME) + JPEG[2:]),
@@ -65,7 +90,12 @@ PLANTED = [
     ("j2k comment in a tile-part", objects.J2K_LOSSLESS, j2k_with_comment_in_tile()),
     ("j2k tail", objects.J2K_LOSSLESS, J2K + NAME),
     ("jp2 container", objects.J2K_LOSSLESS, jp2()),
-    ("jpeg xl container", objects.JPEG_XL_LOSSLESS, jxl()),
+    *((f"jpeg 2000 {kind.decode()} box", objects.J2K_LOSSLESS, with_box(kind)) for kind in JP2_BOXES),
+    ("jpx xml box", objects.J2K_LOSSLESS, with_box(b"xml ", b"jpx ")),
+    ("htj2k comment", "1.2.840.10008.1.2.4.201", htj2k_with_comment()),
+    ("htj2k tail", "1.2.840.10008.1.2.4.201", HTJ2K + NAME),
+    *((f"jpeg app{n}", objects.JPEG_BASELINE, JPEG[:2] + segment(0xE0 + n, NAME) + JPEG[2:]) for n in range(16)),
+    *((f"jpeg xl {kind.decode()} box", objects.JPEG_XL_LOSSLESS, jxl(kind)) for kind in JXL_BOXES),
 ]
 
 
@@ -112,3 +142,18 @@ def test_fragmented_frames_are_joined_to_one_item_each():
     ds.file_meta.TransferSyntaxUID = objects.JPEG_BASELINE
     cleaned = PixelEngine(FixedFinder()).clean(ds).dataset
     assert next(generate_frames(cleaned.PixelData, number_of_frames=1)).rstrip(b"\0") == JPEG
+
+
+SIZES = [(8, 8), (48, 64), (256, 256), (257, 300), (3, 5), (600, 800), (1080, 1920), (64, 128), (90, 108), (1, 700)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_jpeg_xl_says_its_size_before_it_is_decoded(size):
+    stream = bytes(imagecodecs.jpegxl_encode(np.zeros(size, np.uint8), lossless=True, usecontainer=False, effort=1))
+    assert jpegxl_size(stream) == size
+
+
+@pytest.mark.parametrize("stream", [b"", b"\xff\x0a", b"\xff\x0a" + bytes(3), b"SECRET NAME" * 3])
+def test_a_stream_without_a_jpeg_xl_header_is_an_error(stream):
+    with pytest.raises(BrokenStreamError):
+        jpegxl_size(stream)

@@ -102,6 +102,7 @@ def changed(**attributes):
         ({"NumberOfFrames": 2}, Reason.PIXEL_GEOMETRY),
         ({"NumberOfFrames": 30_000}, Reason.PIXELS_TOO_LARGE),
         ({"Rows": 65_535, "Columns": 65_535}, Reason.PIXELS_TOO_LARGE),
+        ({"Rows": 20_000, "Columns": 20_000}, Reason.PIXELS_TOO_LARGE),
     ],
 )
 def test_attributes_that_contradict_the_pixels_are_refused(attributes, reason):

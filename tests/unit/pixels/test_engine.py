@@ -248,6 +248,23 @@ def test_the_thumbnail_shows_the_filled_middle_frame_and_holds_no_text():
         assert chunk not in png
 
 
+def test_the_strip_of_a_cine_shows_filled_frames_only_and_holds_no_text():
+    frames = gradient(96, 128, "uint8", 30, 40)
+    for index in range(30):
+        frames[index, 12:22, 20:44] = 255
+        frames[index, 60 + index, 60:64] = 100
+    strip = Image.open(io.BytesIO(PixelEngine(BrightFinder()).clean(object_of(frames)).strip()))
+    assert strip.n_frames == 12
+    assert strip.info.keys() <= {"loop", "duration", "default_image", "disposal", "blend", "bbox", "timestamp"}
+    for index in range(strip.n_frames):
+        strip.seek(index)
+        assert np.asarray(strip.convert("L"))[12:22, 20:44].max() == 0
+
+
+def test_a_single_frame_has_no_strip():
+    assert PixelEngine(FixedFinder()).clean(object_of(gradient(48, 64, "uint8"))).strip() is None
+
+
 def test_small_frames_are_not_enlarged_in_the_thumbnail():
     png = PixelEngine(FixedFinder()).clean(object_of(gradient(48, 64, "uint8"))).thumbnail(256)
     assert Image.open(io.BytesIO(png)).size == (64, 48)
