@@ -12,13 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, cast, get_args
+from typing import TYPE_CHECKING, Protocol, cast, get_args
 
 from gradient_assets.deid.identity import SecretKey
 from resources.beam import BeamEngine, Runner
 from resources.object_store import Bucket, BucketAddress
 from resources.vault import AwsVault, FileVault, GoogleVault, KeyChanged, Vault
 from resources.warehouse import ZONES, EmbeddedWarehouse, Warehouse
+
+if TYPE_CHECKING:  # 0.4 s, which only the stages that look at pictures need to pay
+    from gradient_assets.deid.pixels import TextFinder
 
 
 class SettingsError(Exception):
@@ -92,6 +95,32 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("GRADIENT_REQUESTS_URI", "", "Bucket of the requests for releases; by default a folder in the home."),
     Setting("GRADIENT_FINGERPRINTS_URI", "", "Bucket of the keys' fingerprints; by default a folder in the home."),
     Setting("GRADIENT_RELEASES_URI", "", "Bucket of the releases; by default a folder in the home."),
+    Setting(
+        "GRADIENT_TEXT_FINDER",
+        "rapid",
+        "What finds text in pictures: `rapid` (its models come with the package), `easyocr` (the extra of that name and weight "
+        "files) or `tesseract` (the program). Another one makes thumbnails and releases anew.",
+        ("rapid", "easyocr", "tesseract"),
+    ),
+    Setting(
+        "GRADIENT_SECOND_FINDER",
+        "rapid-v4",
+        "What looks at redacted pictures of a release once more; another one than GRADIENT_TEXT_FINDER, or `none`.",
+        ("rapid-v4", "easyocr", "tesseract", "none"),
+    ),
+    Setting(
+        "GRADIENT_EASYOCR_MODELS",
+        "",
+        "Folder of EasyOCR's weight files; nothing is downloaded. `gradient doctor` says which files.",
+    ),
+    Setting(
+        "GRADIENT_EASYOCR_LANGUAGES", "en", "Languages EasyOCR reads, separated by commas, in its codes (`en,de,fr`)."
+    ),
+    Setting(
+        "GRADIENT_TESSERACT_LANGUAGES",
+        "eng",
+        "Languages Tesseract reads, separated by commas, in its codes (`eng,deu`).",
+    ),
 )
 """Every variable this package reads, with its default and meaning."""
 
@@ -113,6 +142,11 @@ class Settings:
                 expected = ", ".join(choice for choice in setting.choices if choice)
                 raise SettingsError(f"{setting.name} is {value!r}; expected one of {expected}.")
             values[setting.name] = value
+        if values["GRADIENT_TEXT_FINDER"] == values["GRADIENT_SECOND_FINDER"]:
+            raise SettingsError(
+                f"GRADIENT_SECOND_FINDER is {values['GRADIENT_SECOND_FINDER']!r} as GRADIENT_TEXT_FINDER is; the same engine "
+                "misses the same text twice. Choose another one, or `none`."
+            )
         return cls(values)
 
     def __getitem__(self, name: str) -> str:
@@ -123,6 +157,10 @@ class Settings:
         if not self.values[name]:
             raise SettingsError(f"{name} is not set; it is needed for {why}.")
         return self.values[name]
+
+    def listed(self, name: str) -> tuple[str, ...]:
+        """A value that is a list separated by commas."""
+        return tuple(part.strip() for part in self[name].split(",") if part.strip())
 
     @property
     def home(self) -> Path:
@@ -228,6 +266,30 @@ class Resources:
     @cached_property
     def _fingerprints(self) -> Bucket:
         return self._own_bucket("GRADIENT_FINGERPRINTS_URI", "identified", "key_fingerprints")
+
+    @cached_property
+    def text_finder(self) -> TextFinder:
+        """What finds text in pictures.  Raises `SettingsError`, or `MissingWeightsError` for what is not installed."""
+        return self._finder("GRADIENT_TEXT_FINDER")
+
+    @cached_property
+    def second_finder(self) -> TextFinder | None:
+        """What looks once more at redacted pictures, None when nothing does.  Raises as `text_finder`."""
+        return None if self.settings["GRADIENT_SECOND_FINDER"] == "none" else self._finder("GRADIENT_SECOND_FINDER")
+
+    def _finder(self, variable: str) -> TextFinder:
+        from gradient_assets.deid.pixels.finders import finder_named
+
+        settings = self.settings
+        try:
+            return finder_named(
+                settings[variable],
+                easyocr_models=settings["GRADIENT_EASYOCR_MODELS"],
+                easyocr_languages=settings.listed("GRADIENT_EASYOCR_LANGUAGES"),
+                tesseract_languages=settings.listed("GRADIENT_TESSERACT_LANGUAGES"),
+            )
+        except ValueError as error:
+            raise SettingsError(f"{variable} is {settings[variable]!r}: {error}") from None
 
     def key(self, secret_name: str) -> SecretKey:
         """The key of that name, if it is the one that was first used.

@@ -18,10 +18,13 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gradient_assets.deid.pixels import TextFinder
     from gradient_assets.folder import FolderRequest, ReportsRequest, Summary
     from gradient_assets.folder.job import OnDone
 
 DONE, INTERNAL_ERROR, BAD_INPUT, QUARANTINED = 0, 1, 2, 3
+
+_FINDER_SETTINGS = ("GRADIENT_EASYOCR_MODELS", "GRADIENT_EASYOCR_LANGUAGES", "GRADIENT_TESSERACT_LANGUAGES")
 
 _EPILOG = """
 \b
@@ -80,10 +83,27 @@ _PATH = click.Path(path_type=Path)
 @click.option("--crosswalk", required=True, metavar="FILE", type=_PATH, help="Where to say what became of each input.")
 @click.option(
     "--profile",
-    type=click.Choice(["safe_harbor", "longitudinal"]),
+    metavar="NAME|FILE",
     default="safe_harbor",
     show_default=True,
-    help="safe_harbor keeps years only; longitudinal shifts all dates of a patient by one number of days.",
+    help="safe_harbor keeps years only; longitudinal shifts all dates of a patient by one number of days; a file with options "
+    "of your own (docs/profiles.md).",
+)
+@click.option(
+    "--text-finder",
+    type=click.Choice(["rapid", "easyocr", "tesseract"]),
+    default="rapid",
+    show_default=True,
+    envvar="GRADIENT_TEXT_FINDER",
+    help="What finds text in pictures. Weight files and languages: GRADIENT_EASYOCR_MODELS and others (docs/operations.md).",
+)
+@click.option(
+    "--second-finder",
+    type=click.Choice(["rapid-v4", "easyocr", "tesseract", "none"]),
+    default="none",
+    show_default=True,
+    envvar="GRADIENT_SECOND_FINDER",
+    help="What looks at the redacted pictures once more.",
 )
 @click.option("--jobs", type=click.IntRange(1, 256), help="Worker processes.  [default: one for each processor]")
 @click.option("--reports", metavar="CSV", type=_PATH, help="Reports to clean as well, into OUT/reports.csv.")
@@ -117,6 +137,20 @@ _PATH = click.Path(path_type=Path)
 @click.option(
     "--date-order", type=click.Choice(["mdy", "dmy", "ymd"]), default="mdy", show_default=True, help="In both."
 )
+@click.option(
+    "--language",
+    type=click.Choice(["en", "de", "es", "nl"]),
+    default="en",
+    show_default=True,
+    help="The language of the reports.",
+)
+@click.option(
+    "--undeclared-language",
+    type=click.Choice(["pass", "quarantine"]),
+    default="pass",
+    show_default=True,
+    help="What becomes of a report that looks like another language.",
+)
 def deidentify(**given: Any) -> None:
     """Clean a folder of DICOM files, and a CSV of reports, without any server.
 
@@ -127,7 +161,8 @@ def deidentify(**given: Any) -> None:
         from gradient_assets.folder import FolderJob
 
         request = _request(given)
-        summary = FolderJob(request, on_done=on_done).run()
+        finder, second = _finders(given)
+        summary = FolderJob(request, on_done=on_done, finder=finder, second=second).run()
     _show(request, summary)
     if summary.quarantined:
         sys.exit(QUARANTINED)  # click's own Exit is a return value outside its standalone mode
@@ -160,12 +195,13 @@ def told_in_one_line() -> Iterator[None]:
     from gradient_assets.folder import FolderError
     from gradient_assets.pipelines.pool import PoolError
     from gradient_assets.pipelines.steps import foreseen
+    from resources import SettingsError
 
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
-    except (FolderError, KeyFileError, ProfileError, MissingWeightsError, PoolError) as error:
+    except (FolderError, KeyFileError, ProfileError, MissingWeightsError, PoolError, SettingsError) as error:
         raise BadInputError(str(error)) from None
     except Exception as error:
         number = f" ({os.strerror(error.errno)})" if isinstance(error, OSError) and error.errno else ""
@@ -184,6 +220,15 @@ def _request(given: dict[str, Any]) -> FolderRequest:
         jobs=given["jobs"] or os.cpu_count() or 1,
         reports=_reports_request(given),
     )
+
+
+def _finders(given: dict[str, Any]) -> tuple[TextFinder, TextFinder | None]:
+    from resources import Settings, resources_for
+
+    chosen = {"GRADIENT_TEXT_FINDER": given["text_finder"], "GRADIENT_SECOND_FINDER": given["second_finder"]}
+    told = {name: os.environ.get(name, "") for name in _FINDER_SETTINGS}
+    opened = resources_for(Settings.from_environment({**told, **chosen}))
+    return opened.text_finder, opened.second_finder
 
 
 def _reports_request(given: dict[str, Any]) -> ReportsRequest | None:
@@ -205,6 +250,8 @@ def _reports_request(given: dict[str, Any]) -> ReportsRequest | None:
         delimiter=delimiter,
         encoding=given["encoding"],
         date_order=given["date_order"],
+        language=given["language"],
+        undeclared_language=given["undeclared_language"],
     )
 
 

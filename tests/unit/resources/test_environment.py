@@ -2,6 +2,7 @@
 
 import pytest
 
+from gradient_assets.deid.pixels import MissingWeightsError, RapidTextFinder, ResidualTextFinder
 from resources import SETTINGS, Settings, SettingsError, resources_for
 from resources.bigquery import BigQueryWarehouse
 from resources.vault import AwsVault, FileVault, GoogleVault, KeyChanged, MissingKey
@@ -73,12 +74,40 @@ def test_what_is_missing_is_named_when_it_is_needed(tmp_path, missing):
         ("GRADIENT_WAREHOUSE", "duckdb"),
         ("GRADIENT_VAULT", "none"),
         ("GRADIENT_BUCKET_CREDENTIALS", "none"),
+        ("GRADIENT_TEXT_FINDER", "none"),
+        ("GRADIENT_SECOND_FINDER", "rapid"),
     ],
 )
 def test_a_value_that_is_no_choice_is_refused_with_the_choices(name, value):
     with pytest.raises(SettingsError, match=name) as caught:
         Settings.from_environment({name: value})
     assert "expected one of" in str(caught.value)
+
+
+def test_by_default_two_models_look_at_a_release(tmp_path):
+    opened = resources(tmp_path)
+    assert (type(opened.text_finder), type(opened.second_finder)) == (RapidTextFinder, ResidualTextFinder)
+
+
+def test_the_second_look_can_be_left_out(tmp_path):
+    assert resources(tmp_path, GRADIENT_SECOND_FINDER="none").second_finder is None
+
+
+def test_the_same_engine_twice_is_refused():
+    with pytest.raises(SettingsError, match="GRADIENT_SECOND_FINDER is 'tesseract' as GRADIENT_TEXT_FINDER"):
+        Settings.from_environment({"GRADIENT_TEXT_FINDER": "tesseract", "GRADIENT_SECOND_FINDER": "tesseract"})
+
+
+def test_a_finder_without_its_weight_files_is_refused_before_it_is_used(tmp_path):
+    opened = resources(tmp_path, GRADIENT_TEXT_FINDER="easyocr")
+    with pytest.raises(MissingWeightsError, match="GRADIENT_EASYOCR_MODELS"):
+        _ = opened.text_finder
+
+
+def test_languages_that_a_finder_does_not_read_are_refused_with_the_variable(tmp_path):
+    opened = resources(tmp_path, GRADIENT_TEXT_FINDER="easyocr", GRADIENT_EASYOCR_LANGUAGES="en, tlh")
+    with pytest.raises(SettingsError, match=r"GRADIENT_TEXT_FINDER is 'easyocr'.*tlh"):
+        _ = opened.text_finder
 
 
 def test_an_unknown_zone_is_refused(tmp_path):

@@ -1,0 +1,56 @@
+"""The finder keeps its floor over planted lines, and the bench counts what it says it counts."""
+
+import random
+
+import numpy as np
+import pytest
+
+from gradient_assets.deid.pixels import FoundText, RapidTextFinder
+from tests.unit.pixels.bench.lettering import portable_fonts
+from tests.unit.pixels.bench.planting import packaged_grounds, planted
+from tests.unit.pixels.bench.scoring import score
+from tests.unit.pixels.objects import FixedFinder
+
+SEED, LINES = 1, 5
+LEAST_COVERED, MOST_LOST = 0.88, 0.005
+
+
+def test_the_default_finder_keeps_its_floor():
+    result = score(RapidTextFinder(), packaged_grounds(), SEED, LINES, portable=True)
+    figures = result.figures(with_misses=True)
+    assert result.lines >= 15
+    assert result.share_covered >= LEAST_COVERED, figures["misses"]
+    assert result.clean_area_lost <= MOST_LOST, figures["worst_clean"]
+
+
+@pytest.mark.parametrize(("found", "covered", "lost"), [((), 0, 0.0), ((FoundText(0, 0, 4000, 4000, 1.0, 9),), 1, 1.0)])
+def test_a_finder_that_sees_nothing_or_everything_is_told_apart(found, covered, lost):
+    result = score(FixedFinder(*found, times=10_000), packaged_grounds(), SEED, 2, portable=True)
+    assert result.share_covered == covered
+    assert result.clean_area_lost == lost
+    assert len(result.misses) == (0 if covered else result.lines)
+
+
+def test_the_same_seed_plants_the_same_lines_and_another_one_others():
+    ground = packaged_grounds()[0]
+
+    def lines(seed):
+        return [line for _, _, line in planted(ground, random.Random(seed), 4, portable=True)]
+
+    assert lines(1) == lines(1)
+    assert lines(1) != lines(2)
+
+
+def test_a_planted_line_changes_the_stored_values_under_its_letters():
+    ground = packaged_grounds()[0]
+    for frame, glyphs, line in planted(ground, random.Random(3), 4, portable=True):
+        assert (frame[glyphs] != ground.frame[glyphs]).mean() > 0.9, line
+        assert frame.dtype == ground.frame.dtype
+
+
+@pytest.mark.parametrize("font", portable_fonts(), ids=lambda font: font.name)
+@pytest.mark.parametrize("height", [8, 14, 40])
+def test_letters_are_about_as_high_as_asked_for(font, height):
+    stencil = font.stencil("HEN", height)
+    assert 0.6 * height <= stencil.shape[0] <= 1.5 * height
+    assert np.ptp(stencil) == pytest.approx(1, abs=0.2)

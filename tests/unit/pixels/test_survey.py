@@ -1,0 +1,179 @@
+"""What is found on one frame is filled on the frames it belongs to, named by its source, and nothing is looked at twice."""
+
+import numpy as np
+import pytest
+
+from gradient_assets.deid.identifiers import KnownIdentifiers
+from gradient_assets.deid.pixels import FoundText, decode_frames
+from gradient_assets.deid.pixels.boxes import Box
+from gradient_assets.deid.pixels.finding import Looked
+from gradient_assets.deid.pixels.keep import shipped_policy
+from gradient_assets.deid.pixels.known_text import KnownText
+from gradient_assets.deid.pixels.rendering import Look
+from gradient_assets.deid.pixels.survey import Survey
+from gradient_assets.deid.reasons import Reason, Refused
+from tests.unit.pixels.objects import FailingFinder, FixedFinder, gradient, object_of
+
+OKONKWO = KnownText(KnownIdentifiers(patient_names=("OKONKWO^ANNA",)))
+
+
+def text_at(left, top, text, *, width=30, height=10, confidence=0.99):
+    return FoundText(left, top, width, height, 0.9, sum(map(str.isalnum, text)), text, confidence)
+
+
+class Doubting(FixedFinder):
+    """Has rejected boxes to tell of."""
+
+    name = "doubting"
+
+    def __init__(self, *found: FoundText, doubtful: tuple[FoundText, ...] = (), times: int = 99) -> None:
+        super().__init__(*found, times=times)
+        self.doubtful = list(doubtful)
+
+    def look(self, image: np.ndarray) -> Looked:
+        return Looked(self.find(image), self.doubtful)
+
+
+def surveyed(finder, frames, *, header=None, **settings):
+    ds = object_of(frames, **(header or {}))
+    source = decode_frames(ds)
+    survey = Survey(finder, source, Look(source.shape, source.photometric, ds), clear_hidden=False, **settings)
+    for index, frame in enumerate(source):
+        survey.add(index, frame)
+    survey.finish()
+    return survey
+
+
+def places(survey, source=None):
+    return {(b.frame, b.source) for b in survey.all_boxes if source in (None, b.source)}
+
+
+def test_a_known_identifier_is_the_source_of_its_box():
+    survey = surveyed(
+        Doubting(text_at(10, 10, "OKONKWO"), text_at(10, 60, "SIEMENS")), gradient(100, 200, "uint8"), known=OKONKWO
+    )
+    assert {(b.source, b.top) for b in survey.all_boxes} == {("known-identifier", 6), ("doubting", 56)}
+
+
+def test_a_rejected_box_beside_a_known_identifier_is_filled():
+    finder = Doubting(text_at(10, 10, "OKONKWO"), doubtful=(text_at(50, 10, ""), text_at(10, 80, "")))
+    assert any(
+        b.left <= 50 < b.right and b.top <= 12 < b.bottom
+        for b in surveyed(finder, gradient(100, 200, "uint8"), known=OKONKWO).all_boxes
+    )
+    assert not any(b.bottom > 60 for b in surveyed(finder, gradient(100, 200, "uint8"), known=OKONKWO).all_boxes)
+
+
+def test_without_known_identifiers_rejected_boxes_stay_rejected():
+    finder = Doubting(doubtful=(text_at(10, 10, "OKONKWO"),))
+    assert surveyed(finder, gradient(100, 200, "uint8"), known=KnownText(KnownIdentifiers())).all_boxes == []
+    assert len(surveyed(finder, gradient(100, 200, "uint8"), known=OKONKWO).all_boxes) == 1
+
+
+def test_kept_text_is_counted_once_for_all_frames_and_has_no_box():
+    finder = Doubting(text_at(10, 10, "ERECT"), text_at(10, 60, "SIEMENS"))
+    survey = surveyed(finder, gradient(100, 200, "uint8", frames=3), keep=shipped_policy())
+    assert survey.kept == 1
+    assert {b.top for b in survey.all_boxes} == {56}
+
+
+def test_kept_text_under_a_box_is_not_counted():
+    added = [Box(0, 0, 100, 40, "review", 1.0, 0)]
+    survey = surveyed(
+        Doubting(text_at(10, 10, "ERECT")), gradient(100, 200, "uint8"), keep=shipped_policy(), added=added
+    )
+    assert survey.kept == 0
+    assert places(survey) == {(0, "review")}
+
+
+def test_the_second_look_at_a_filled_frame_leaves_kept_text_alone():
+    survey = surveyed(Doubting(text_at(10, 10, "ERECT")), gradient(100, 200, "uint8"), keep=shipped_policy())
+    assert survey.found_in(gradient(100, 200, "uint8")[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("tag", "found_first", "looks", "sources"),
+    [
+        ("YES", (), 2, {"second"}),
+        ("YES ", (), 2, {"second"}),
+        ("NO", (), 0, set()),
+        ("", (), 0, set()),
+        ("YES", (text_at(10, 60, "SIEMENS"),), 0, {"doubting"}),
+    ],
+)
+def test_promised_text_that_was_not_found_is_looked_for_with_the_second_finder(tag, found_first, looks, sources):
+    second = FixedFinder(text_at(10, 10, "JONES"), times=99)
+    second.name = "second"
+    frames = np.concatenate([gradient(100, 200, "uint8", frames=2)] * 2)  # the last two equal the first two
+    survey = surveyed(Doubting(*found_first), frames, header={"BurnedInAnnotation": tag}, second=second)
+    assert second.looks == looks
+    assert {b.source for b in survey.all_boxes} == sources
+    if sources:
+        assert {b.frame for b in survey.all_boxes} == {0, 1, 2, 3}
+
+
+def test_a_second_finder_that_fails_refuses_the_object():
+    with pytest.raises(Refused) as refused:
+        surveyed(
+            Doubting(),
+            gradient(60, 60, "uint8"),
+            header={"BurnedInAnnotation": "YES"},
+            second=FailingFinder(ValueError),
+        )
+    assert refused.value.reason is Reason.PIXEL_ENGINE_FAILED
+    assert "SECRET" not in str(refused.value)
+
+
+def test_equal_frames_are_looked_at_once():
+    finder = Doubting(text_at(10, 10, "SIEMENS"))
+    frames = np.concatenate([gradient(60, 90, "uint8")] * 20)
+    assert {b.frame for b in surveyed(finder, frames).all_boxes} == set(range(20))
+    assert finder.looks == 1
+
+
+def test_only_the_part_that_changed_is_looked_at():
+    class Measuring(FixedFinder):
+        def find(self, image):
+            sizes.append(image.shape)
+            return super().find(image)
+
+    sizes: list[tuple[int, ...]] = []
+    frames = np.concatenate([gradient(300, 400, "uint8")] * 3)
+    frames[1, 100:110, 100:130] += 40
+    frames[2, 200:210, 50:90] += 40
+    surveyed(Measuring(), frames)
+    assert sizes[0] == (300, 400)
+    assert all(rows * columns < 300 * 400 / 4 for rows, columns in sizes[1:])
+    assert len(sizes) == 3
+
+
+def moving(frames, rows=240, columns=320):
+    """Soft shapes that sway on every frame, as in a lossy cine: frames differ nearly everywhere."""
+    y, x = np.mgrid[0:rows, 0:columns]
+    rng = np.random.default_rng(3)
+    sway = 4 * np.sin(np.arange(frames))
+    shapes = [90 + 60 * np.sin((x + d) / 40) * np.cos((y - d) / 30) + rng.integers(0, 6, x.shape) for d in sway]
+    return np.stack(shapes).astype(np.uint8)
+
+
+def test_a_cine_in_which_only_anatomy_moves_costs_three_looks():
+    finder = Doubting(text_at(10, 10, "SIEMENS"))
+    assert {b.frame for b in surveyed(finder, moving(60)).all_boxes} == set(range(60))
+    assert finder.looks == 3
+
+
+@pytest.mark.parametrize("ink", [255, 0, "faint"])
+@pytest.mark.parametrize("at", [(20, 30), (120, 200), (228, 2)])
+def test_letters_that_come_up_in_one_frame_of_a_cine_are_looked_at(at, ink):
+    class Where(FixedFinder):
+        def find(self, image):
+            shapes.append(image.shape)
+            return []
+
+    shapes: list[tuple[int, ...]] = []
+    frames = moving(40)
+    letters = np.kron(np.array([[1, 0, 1, 0, 1, 1], [1, 1, 1, 0, 1, 0], [1, 0, 1, 0, 1, 1]]), np.ones((3, 2))) > 0
+    spot = frames[17, at[0] : at[0] + 9, at[1] : at[1] + 12]
+    spot[letters] = int(frames[:, at[0] : at[0] + 9, at[1] : at[1] + 12].max()) + 55 if ink == "faint" else ink
+    surveyed(Where(), frames)
+    assert len(shapes) == 4
