@@ -5,14 +5,15 @@ that.  Not here: the rest of the header (`headers`), where objects come from and
 checks afterwards (`verify`, with the finder of other weights from here).
 
 In reading order: `geometry` (what the header claims) → `codestreams` (what compressed frames claim, and metadata in
-them) → `decoding` → `rendering` (pictures to look at) → `networks`, `finding` (where is text) → `boxes`, `redaction` →
-`encoding` → `hiding_places` (overlays, icons) → `engine` (the order of it all).
+them) → `decoding` → `rendering` (pictures to look at) → `networks`, `finding` (where is text) → `declared_regions`,
+`device_rules` (where it is said to be) → `boxes`, `survey`, `redaction`, `fill` → `encoding` → `hiding_places` (overlays,
+icons) → `engine` (the order of it all).
 """
 
 from gradient_assets.deid.pixels.boxes import Box, FoundText
 from gradient_assets.deid.pixels.decoding import FrameSource, decode_frames
 from gradient_assets.deid.pixels.engine import ENGINE_VERSION, CleanedPixels, PixelEngine
-from gradient_assets.deid.pixels.finding import RapidTextFinder, ResidualTextFinder, TextFinder
+from gradient_assets.deid.pixels.finding import RapidTextFinder, ReadText, ResidualTextFinder, TextFinder, TextReader
 from gradient_assets.deid.pixels.networks import MissingWeightsError
 
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
     "MissingWeightsError",
     "PixelEngine",
     "RapidTextFinder",
+    "ReadText",
     "ResidualTextFinder",
     "TextFinder",
+    "TextReader",
     "decode_frames",
 ]

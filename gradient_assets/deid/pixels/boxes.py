@@ -1,21 +1,29 @@
 """Rectangles around text: what a finder returns, what a redaction keeps, and the geometry of both.
 
-Belongs here: the two records and pure arithmetic on them (grow, clip, join).  Boxes never carry the words they hide.
+Belongs here: the two records and pure arithmetic on them (grow, clip, join).  What was read travels with the text that was
+found, in memory only and in no repr; boxes never carry the words they hide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 # Grown by the larger of the two: measured in the design note; what sticks out of a box is mostly descenders and halos.
 GROW_PX = 4
 GROW_SHARE_OF_HEIGHT = 0.15
 
 
+ALL_FRAMES = -1
+"""Frame of a box that stands on every frame, however many the object has."""
+
+
 @dataclass(frozen=True, slots=True)
 class FoundText:
-    """Text a finder saw: pixels of the image given to it, score 0 … 1, number of letters and digits that were read."""
+    """Text a finder saw: pixels of the image given to it, score 0 … 1, number of letters and digits that were read.
+
+    `text` is what was read, `confidence` (0 … 1) how surely; empty and 0 from finders that don't tell.
+    """
 
     left: int
     top: int
@@ -23,6 +31,8 @@ class FoundText:
     height: int
     score: float
     letters: int
+    text: str = field(default="", repr=False, compare=False)
+    confidence: float = field(default=0.0, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

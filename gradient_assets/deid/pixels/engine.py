@@ -18,12 +18,15 @@ from typing import Literal
 from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
+from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.pixels import encoding, hiding_places, rendering
 from gradient_assets.deid.pixels.boxes import Box
 from gradient_assets.deid.pixels.decoding import LOSSLESS, FrameSource, decode_frames, native_length
 from gradient_assets.deid.pixels.fill import Fill
 from gradient_assets.deid.pixels.finding import TextFinder
 from gradient_assets.deid.pixels.geometry import pixel_keyword
+from gradient_assets.deid.pixels.keep import KeepPolicy
+from gradient_assets.deid.pixels.known_text import KnownText
 from gradient_assets.deid.pixels.rendering import Look, Picture
 from gradient_assets.deid.pixels.survey import Survey
 from gradient_assets.deid.reasons import Reason, Refused
@@ -45,6 +48,7 @@ class CleanedPixels:
     """The outcome for one object; `touched`: stored pixel bytes changed; `boxes` of all frames, never the words.
 
     `derivation`: how the stored frames came to be, for Derivation Description (0008,2111); blank if they are the original's.
+    `kept`: texts that stay because the policy lets them.
     """
 
     dataset: Dataset
@@ -55,6 +59,7 @@ class CleanedPixels:
     method_codes: tuple[str, ...]
     removed: Counter[str] = field(default_factory=Counter)
     derivation: str = ""
+    kept: int = 0
     _middle: Picture | None = field(default=None, repr=False)
     _strip: tuple[Picture, ...] = field(default=(), repr=False)
 
@@ -68,25 +73,34 @@ class CleanedPixels:
 
 
 class PixelEngine:
-    """Removes burned-in text with the finder given. Picklable if the finder is."""
+    """Removes burned-in text with the finder given. Picklable if the finders are.
 
-    def __init__(self, finder: TextFinder) -> None:
-        self.finder = finder
+    `keep`: text that may stay (none unless given).  `second`: asked where the header says that text is burned in and
+    `finder` found none.
+    """
 
-    def clean(self, ds: Dataset, *, added: Sequence[Box] = ()) -> CleanedPixels:
+    def __init__(self, finder: TextFinder, *, keep: KeepPolicy | None = None, second: TextFinder | None = None) -> None:
+        self.finder, self.keep, self.second = finder, keep, second
+
+    def clean(
+        self, ds: Dataset, known: KnownIdentifiers | None = None, *, added: Sequence[Box] = ()
+    ) -> CleanedPixels:
         """A new dataset without burned-in text, overlays and icons; `ds` stays as it is.
+
+        `known`: what is read and names the patient goes with its whole line, whatever the detector thought of it.
+        `added`: boxes that a reviewer wants black.
 
         Raises Refused: PIXEL_GEOMETRY, PIXELS_TOO_LARGE, UNDECODABLE_PIXELS, PIXEL_ENGINE_FAILED, REDACTION_FAILED,
         RESIDUAL_TEXT_IN_PIXELS.
         """
         try:
-            return self._clean(ds, added)
+            return self._clean(ds, known or KnownIdentifiers(), added)
         except Refused:
             raise
         except Exception as error:  # fail closed; messages of foreign errors may quote values, so the type must do
             raise Refused(Reason.PIXEL_ENGINE_FAILED, type(error).__name__) from None
 
-    def _clean(self, ds: Dataset, added: Sequence[Box]) -> CleanedPixels:
+    def _clean(self, ds: Dataset, known: KnownIdentifiers, added: Sequence[Box]) -> CleanedPixels:
         result = copy.deepcopy(ds)
         embedded = hiding_places.has_embedded_overlay(result)
         removed = hiding_places.removed_pictures(result)
@@ -96,13 +110,21 @@ class PixelEngine:
         source = decode_frames(ds)
         look = Look(source.shape, source.photometric, ds)
         survey = Survey(
-            self.finder, source, look, clear_hidden=embedded and source.transfer_syntax in LOSSLESS, added=added
+            self.finder,
+            source,
+            look,
+            clear_hidden=embedded and source.transfer_syntax in LOSSLESS,
+            known=KnownText(known),
+            keep=self.keep,
+            second=self.second,
+            added=added,
         )
         for index, frame in enumerate(source):
             survey.add(index, frame)
+        survey.finish()
         fill = Fill(survey, ds)
         derivation = ""
-        if survey.all_boxes or survey.clear_hidden:
+        if survey.has_boxes or survey.clear_hidden:
             fill.verify()
             derivation = fill.store(result)
         elif source.stripped:
@@ -126,6 +148,7 @@ class PixelEngine:
             method_codes=tuple(codes),
             removed=removed,
             derivation=derivation,
+            kept=survey.kept,
             _middle=look.thumbnail(middle),
             _strip=tuple(rendering.shrunk(look.thumbnail(fill.frame(index)), STRIP_PX) for index in shown),
         )
@@ -134,7 +157,7 @@ class PixelEngine:
 def _describe(ds: Dataset, source: FrameSource, fill: Fill) -> None:
     """The attributes that say what the pixels are now."""
     ds.BurnedInAnnotation = "NO"
-    if not fill.survey.all_boxes or source.shape.samples != 1 or source.shape.is_float:
+    if not fill.survey.has_boxes or source.shape.samples != 1 or source.shape.is_float:
         return
     # Smallest and Largest are in stored bits, the fill value in the container (shifted where High Bit leaves a gap)
     value = int(fill.value) >> (source.shape.high_bit + 1 - source.shape.bits_stored)

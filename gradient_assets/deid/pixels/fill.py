@@ -6,7 +6,6 @@ the fill.  The fill itself is `redaction`'s business, how frames are written `en
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +38,7 @@ class Fill:
     @property
     def value(self) -> Any:
         """The stored value that displays black; None while there is nothing to fill."""
-        if self._value is None and self.survey.all_boxes:
+        if self._value is None and self.survey.has_boxes:
             self._value = redaction.black(self.header, self.source.shape, self.source.photometric, self.survey.values)
         return self._value
 
@@ -69,7 +68,7 @@ class Fill:
 
         Raises Refused(REDACTION_FAILED) when filling changed no frame, or when what was stored does not hold the fill.
         """
-        if self.survey.all_boxes and not any(
+        if self.survey.has_boxes and not any(
             self._is_changed(index) for index in set(self.survey.first_equal.values())
         ):
             raise Refused(Reason.REDACTION_FAILED, "filling changed nothing")
@@ -95,13 +94,15 @@ class Fill:
             raise Refused(Reason.REDACTION_FAILED, f"once stored: {refused.reason}") from None
 
     def verify(self) -> None:
-        """Look at every filled frame again; new text is filled too, and refused when it does not end."""
-        for index in sorted(set(self.survey.first_equal.values())):
-            if not self.survey.on(index):
-                continue
+        """Look at the filled frames again; new text is filled too, on every frame, and refused when it does not end.
+
+        Of frames with the same boxes one is looked at, and always the first, the middle and the last frame.
+        """
+        for index in self._frames_to_verify():
             for _ in range(VERIFICATION_ROUNDS):
                 new = self._new_text(index)
-                self._add(index, [box for box, _ in new])
+                for box, _ in new:
+                    self.survey.put_everywhere(box)
                 if not new:
                     break
             else:
@@ -121,8 +122,11 @@ class Fill:
                     new.append((box, found.letters))
         return new
 
-    def _add(self, index: int, new: Sequence[Box]) -> None:
-        """Boxes for this frame and its equals."""
-        for frame, first in self.survey.first_equal.items():
-            if first == index:
-                self.survey.own[frame] = self.survey.own[frame] + [box.on_frame(frame) for box in new]
+    def _frames_to_verify(self) -> list[int]:
+        survey, frames = self.survey, len(self.source)
+        chosen: dict[object, int] = {}
+        for index in sorted(set(survey.first_equal.values())):
+            places = frozenset((box.left, box.top, box.width, box.height) for box in survey.on(index))
+            if places:
+                chosen.setdefault(index if index in (0, frames // 2, frames - 1) else places, index)
+        return sorted(set(chosen.values()))

@@ -191,8 +191,9 @@ def _score(probability: NDArray[np.float32], corners: NDArray[np.float32]) -> fl
     return float(cv2.mean(probability[top : bottom + 1, left : right + 1], mask)[0])
 
 
-def crop_of(image: NDArray[np.uint8], quad: Quad) -> NDArray[np.uint8]:
-    """The text line turned upright, 48 px high; lines taller than 1.5 × their width are turned by 90° first."""
+def crop_of(image: NDArray[np.uint8], quad: Quad, widest: int = RECOGNISER_MAX_WIDTH_PX) -> NDArray[np.uint8]:
+    """The text line turned upright, 48 px high; lines taller than 1.5 × their width are turned by 90° first.  Lines that
+    would be wider than `widest` pixels are squeezed."""
     corners = quad.corners()
     by_sum, by_difference = corners.sum(axis=1), corners[:, 1] - corners[:, 0]
     ordered = corners[[by_sum.argmin(), by_difference.argmin(), by_sum.argmax(), by_difference.argmax()]]
@@ -201,7 +202,7 @@ def crop_of(image: NDArray[np.uint8], quad: Quad) -> NDArray[np.uint8]:
     upright = height > 1.5 * width
     if upright:
         ordered, width, height = ordered[[1, 2, 3, 0]], height, width
-    out_w = int(np.clip(round(width / height * RECOGNISER_HEIGHT_PX), 16, RECOGNISER_MAX_WIDTH_PX))
+    out_w = int(np.clip(round(width / height * RECOGNISER_HEIGHT_PX), 16, widest))
     target = np.array([[0, 0], [out_w, 0], [out_w, RECOGNISER_HEIGHT_PX], [0, RECOGNISER_HEIGHT_PX]], np.float32)
     transform = cv2.getPerspectiveTransform(ordered.astype(np.float32), target)
     crop = cv2.warpPerspective(
@@ -210,12 +211,15 @@ def crop_of(image: NDArray[np.uint8], quad: Quad) -> NDArray[np.uint8]:
     return np.asarray(crop, dtype=np.uint8)
 
 
-def read(weights: WeightFile, crops: list[NDArray[np.uint8]]) -> list[str]:
-    """What the recogniser reads in each crop of `crop_of` (greedy CTC); the strings must stay in the calling process."""
+def read_surely(weights: WeightFile, crops: list[NDArray[np.uint8]]) -> list[tuple[str, float]]:
+    """What is read in each crop of `crop_of` (greedy CTC) and how surely: the mean likelihood of the letters, 0 without any.
+
+    The strings must stay in the calling process.
+    """
     session = session_of(weights)
     alphabet = _alphabet(session)
     order = sorted(range(len(crops)), key=lambda i: crops[i].shape[1])
-    texts = [""] * len(crops)
+    texts = [("", 0.0)] * len(crops)
     for start in range(0, len(order), RECOGNISER_BATCH):
         batch = order[start : start + RECOGNISER_BATCH]
         widest = max(crops[i].shape[1] for i in batch)
@@ -229,14 +233,15 @@ def read(weights: WeightFile, crops: list[NDArray[np.uint8]]) -> list[str]:
     return texts
 
 
-def _greedy(best: NDArray[np.int64], certainty: NDArray[np.float32], alphabet: list[str]) -> str:
-    letters, previous = [], 0
+def _greedy(best: NDArray[np.int64], certainty: NDArray[np.float32], alphabet: list[str]) -> tuple[str, float]:
+    letters, sure, previous = [], 0.0, 0
     for symbol, likelihood in zip(best.tolist(), certainty.tolist(), strict=True):
         # 0 is CTC's blank; a letter under .3 is a guess about texture
         if symbol not in (0, previous) and likelihood >= 0.3:
             letters.append(alphabet[symbol - 1] if symbol <= len(alphabet) else " ")
+            sure += likelihood
         previous = symbol
-    return "".join(letters)
+    return "".join(letters), sure / len(letters) if letters else 0.0
 
 
 def _alphabet(session: Any) -> list[str]:

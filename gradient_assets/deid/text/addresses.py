@@ -52,6 +52,8 @@ def _street_end(reading: Reading, start: int, lexicon: Lexicon) -> int | None:
         gap = reading.gap(index - 1) if count else ""
         if "\n" in gap or _STREET_GAP.sub("", gap):
             return None
+        if "." in gap and len(reading.words[words[count - 1]]) > 2:
+            return None  # 45 YO MAN. DR LEE: only directions and `St.` are abbreviated inside a street's name
         word, shouted = reading.words[index], reading.shouted[index]
         if count and word in lexicon.cues["street_types"] and (reading.shapes[index] != LOWER):
             following = reading.after(index, 2)
@@ -82,11 +84,13 @@ def _city_start(reading: Reading, zip_start: int, lexicon: Lexicon) -> int | Non
         return None
     state = before[-1]
     first_of_state = state
-    if reading.words[state] not in lexicon.states or reading.shapes[state] == LOWER:
-        return None
     if state and f"{reading.words[state - 1]} {reading.words[state]}" in lexicon.states:
         first_of_state = state - 1
-    if len(reading.words[state]) == 2 and reading.shapes[state] != UPPER:
+    elif reading.words[state] not in lexicon.states:
+        return None
+    if reading.shapes[state] == LOWER:
+        return None
+    if len(reading.words[state]) == 2 and reading.shapes[state] != UPPER and reading.after(state) != ".":
         return None
     start = reading.starts[first_of_state]
     for index in range(first_of_state - 1, max(-1, first_of_state - 4), -1):

@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from rapidfuzz.distance import DamerauLevenshtein
+
 from gradient_assets.deid.text.lexicon import Lexicon, lexicon
-from gradient_assets.deid.text.reading import Reading
+from gradient_assets.deid.text.reading import LOWER, Reading
 from gradient_assets.deid.text.spans import Span
 
 # Every pattern starts at a digit or a letter that is not preceded by one, and repeats nothing that can match in two ways.
 _NUMERIC = re.compile(
-    r"(?<![\d.,/-])(?:"
+    r"(?=\d)(?<![\d.,/-])(?:"
     r"(?P<iso>(?:19|20)\d\d)(?P<s1>[-/.]|\ -\ |\ /\ )(?P<im>\d{1,2})(?P=s1)(?P<id>\d{1,2})"
     r"|(?P<a>\d{1,2})(?P<s2>[-/.]|\ ?-\ |\ ?/\ ?|,\ ?|\\)(?P<b>\d{1,2})(?P=s2)(?P<y>(?:19|20)\d\d|\d\d)"
     r"|(?P<da>(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))"
@@ -24,7 +26,19 @@ _NUMERIC = re.compile(
     r"|(?:19|20)\d\d[-/](?:0[1-9]|1[0-2])"
     r")(?![\d]|[-/.,]\d)"
 )
-_ISO_TIME = re.compile(r"(?<![\d.,/-])((?:19|20)\d\d-\d\d-\d\d)(?=[T ]\d\d:?\d\d)|(?<!\d)((?:19|20)\d{6})(?=[T]\d{4})")
+_ISO_TIME = re.compile(
+    r"(?=\d)(?:(?<![\d.,/-])((?:19|20)\d\d-\d\d-\d\d)(?=[T ]\d\d:?\d\d)|(?<!\d)((?:19|20)\d{6})(?=[T]\d{4}))"
+)
+
+
+_LONE_DAYS = frozenset(range(13, 32)) - {16, 20, 24, 25, 30}
+"""`7/26` without a word beside it: these numbers are rarely below a fraction, a score or a visus."""
+
+SPOKEN_BEFORE, SPOKEN_AFTER = 32, 64
+"""Characters beside a month's name in which its day and year are looked for as words."""
+
+LONG_MONTH = 5
+"""Letters of a month's name in which a typing error is still recognised."""
 
 
 def find_dates(reading: Reading, language: str) -> Iterator[Span]:
@@ -47,7 +61,7 @@ def find_short_dates(reading: Reading, language: str) -> Iterator[Span]:
     words = lexicon(language)
     for match in words.expressions["short_date"].finditer(reading.text):
         if _short_date(reading, match, words):
-            yield Span(match.start(), match.end(), "DATE", "date-short")
+            yield _with_weekday(words, reading.text, match.start(), match.end(), "short")
 
 
 def _plausible(match: re.Match[str]) -> bool:
@@ -66,9 +80,13 @@ def _named_months(reading: Reading, words: Lexicon) -> Iterator[Span]:
     text = reading.text
     months = words.months
     for index, word in enumerate(reading.words):
-        if word not in months:
+        if word not in months and not _misspelt_month(reading, index, words):
             continue
         start, end = reading.starts[index], reading.ends[index]
+        around = max(0, start - SPOKEN_BEFORE)
+        spoken = words.expressions["spoken_dates"].search(text, around, end + SPOKEN_AFTER)
+        if spoken:
+            yield Span(*spoken.span(), "DATE", "date-spoken")
         before = words.expressions["day_before_month"].search(text[max(0, start - 24) : start])
         leading = before.group(1) if before else ""
         leads = bool(before) and _leading_number(text, start - len(before.group() if before else ""), leading)
@@ -91,6 +109,25 @@ def _named_months(reading: Reading, words: Lexicon) -> Iterator[Span]:
             if word in words.cues["ambiguous_months"] and not _month_here(reading, index, after):
                 continue
             yield _with_weekday(words, text, start, after.end(), "named-month")
+
+
+def _misspelt_month(reading: Reading, index: int, words: Lexicon) -> bool:
+    """`Febuary 3`, `3 Septmber`: an unknown word beside a number, one typing error from a month's name."""
+    word = reading.words[index]
+    if (
+        len(word) < LONG_MONTH
+        or reading.shapes[index] == LOWER
+        or not (reading.after(index, 2).strip(" .,-/").isdigit() or reading.before(index, 2).strip(" .,-/").isdigit())
+    ):
+        return False
+    if word in words.guarded or word in words.ordinary:
+        return False
+    return any(
+        name[0] == word[0]
+        and len(name) >= LONG_MONTH
+        and DamerauLevenshtein.distance(word, name, score_cutoff=2) <= (1 + (len(name) > 6))
+        for name in words.calendar.month_names
+    )
 
 
 def _verb_after_may(reading: Reading, index: int, words: Lexicon) -> bool:
@@ -150,6 +187,8 @@ def _short_date(reading: Reading, match: re.Match[str], words: Lexicon) -> bool:
     before = reading.words_between(max(0, start - 24), start)
     if not before:
         return match[2] == "/" and start == 0 and not following
+    if match[2] == "/" and words.expressions["weekday_before"].search(text[max(0, start - 16) : start]):
+        return True
     last = before[-1]
     gap = text[reading.ends[last] : start]
     if any(character.isdigit() for character in gap):
@@ -164,6 +203,8 @@ def _short_date(reading: Reading, match: re.Match[str], words: Lexicon) -> bool:
     if gap.strip(" :(") == "" and reading.words[last] in cues["date_before"]:
         return True
     if last in reading.taken and gap.strip(" ,") == "":
+        return True
+    if first <= 12 and second in _LONE_DAYS and match[2] == "/":
         return True
     # `s/p CABG 8/27`, `underwent resection 6/1`
     return gap == " " and any(

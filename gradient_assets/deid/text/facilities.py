@@ -9,14 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gradient_assets.deid.text.lexicon import Lexicon
-from gradient_assets.deid.text.reading import CAPITAL, LOWER, Reading
+from gradient_assets.deid.text.reading import CAPITAL, LOWER, UPPER, Reading
 from gradient_assets.deid.text.spans import Span
 
 MAX_WORDS_BEFORE = 5
+MAX_ACRONYM = 6
+_ACRONYM_ENDS = ("h", "mc", "hc", "gh")
 
 
 def find_facilities(reading: Reading, words: Lexicon) -> Iterator[Span]:
     """Spans of institution names."""
+    if words.cues["facility_acronyms_kept"]:
+        yield from _acronyms(reading, words)
+        yield from _in_lower_case(reading, words)
     heads, endings = words.facility_heads, tuple(words.cues["facility_suffixes"])
     for index, word in enumerate(reading.words):
         if reading.shapes[index] == LOWER:
@@ -34,6 +39,53 @@ def find_facilities(reading: Reading, words: Lexicon) -> Iterator[Span]:
                 if span:
                     yield span
                 break
+
+
+def _acronyms(reading: Reading, words: Lexicon) -> Iterator[Span]:
+    """`transferred from TRWH`, `|LVMC|`: letters that end like a hospital, where a place stands."""
+    for index, word in enumerate(reading.words):
+        if not (
+            reading.shapes[index] == UPPER
+            and 3 <= len(word) <= MAX_ACRONYM
+            and word.endswith(_ACRONYM_ENDS)
+            and word not in words.guarded
+            and word not in words.cues["facility_acronyms_kept"]
+        ):
+            continue
+        piped = reading.before(index) == "|" and reading.after(index)[:1] in ("|", "^", "\n", "")
+        behind = (
+            index > 0
+            and not reading.shouted[index]
+            and reading.gap(index - 1) in (" ", " @ ")
+            and (reading.words[index - 1] in words.cues["care_places"] or "@" in reading.gap(index - 1))
+        )
+        if piped or behind:
+            yield Span(reading.starts[index], reading.ends[index], "INSTITUTION", "facility-acronym")
+
+
+def _in_lower_case(reading: Reading, words: Lexicon) -> Iterator[Span]:
+    """`the patient came from dunmore general hospital`: unknown words before an institution's noun in dictated text."""
+    heads = words.facility_heads
+    for index, word in enumerate(reading.words):
+        if word not in heads or reading.shapes[index] != LOWER or index == 0:
+            continue
+        noun = next((n for n in heads[word] if tuple(reading.words[index : index + len(n)]) == n), None)
+        if noun is None:
+            continue
+        first = index
+        while first and index - first < MAX_WORDS_BEFORE and reading.gap(first - 1) in (" ", "'", "-"):
+            before = reading.words[first - 1]
+            if before in words.cues["name_stops"] or before in words.cues["articles_of_things"]:
+                break
+            known = before in words.guarded or before in words.ordinary
+            if reading.shapes[first - 1] != LOWER or (known and before not in words.cues["facility_generic"]):
+                break
+            first -= 1
+        while first < index and reading.words[first] in words.cues["facility_generic"]:
+            first += 1
+        own = sum(reading.words[i] not in words.cues["facility_generic"] for i in range(first, index))
+        if own and not any(i in reading.taken for i in range(first, index)):
+            yield Span(reading.starts[first], reading.ends[index + len(noun) - 1], "INSTITUTION", "facility-lower")
 
 
 def find_places_of_care(reading: Reading, words: Lexicon) -> Iterator[Span]:

@@ -59,6 +59,8 @@ class Lexicon:
     clinical: frozenset[str]
     common: frozenset[str]
     guarded: frozenset[str]
+    ordinary: frozenset[str]
+    """Further words of the language that are in no list of names; empty where the language has no such list."""
     given: frozenset[str]
     family: frozenset[str]
     frequent_family: frozenset[str]
@@ -141,6 +143,7 @@ def lexicon(language: str) -> Lexicon:
         clinical=grown(clinical, clinical),
         common=grown(common, frozenset()),
         guarded=grown(guarded, clinical),
+        ordinary=frozenset(spell.all(_words(folder / "ordinary_words.txt"))),
         given=frozenset(given),
         family=frozenset(family),
         frequent_family=frozenset(frequent) | frozenset(others),

@@ -12,12 +12,17 @@ from collections.abc import Iterable, Iterator
 from gradient_assets.deid.text.name_reader import NameReader, Trust
 from gradient_assets.deid.text.reading import CAPITAL, LETTER, LOWER, UPPER
 from gradient_assets.deid.text.spans import Span
+from gradient_assets.deid.text.strangers import find_strangers
 
 MAX_PARTICLES = 4
 MAX_FAMILY_WORDS = 4
 """Further words of a family name; a text of nothing but names must not be read to its end from each of them."""
 
 _DOTTED_PAIR = re.compile(r"(?<![\w.])[A-Z]\.[A-Z]\.(?:[A-Z]\.)?(?!\w)")
+_CARETS = re.compile(
+    r"(?<![\w^])([^\W\d_](?:[^\W\d_]|['. -]){0,30})\^([^\W\d_](?:[^\W\d_]|[' -]){0,30})(?!\d)((?:\^[A-Za-z.]{0,12}){0,3})(?!\w)"
+)
+"""`FAMILY^GIVEN^MIDDLE`, as DICOM and HL7 write a person's name."""
 
 
 def find_listed(reader: NameReader) -> Iterator[Span]:
@@ -41,9 +46,26 @@ def find_listed(reader: NameReader) -> Iterator[Span]:
             yield reader.span(_first_family(reader, index), index + 1, "family-given")
         elif shape == CAPITAL and not reading.shouted[index] and _lone_given(reader, index):
             yield reader.span(index, index, "given")
+    yield from _with_carets(reader)
+    yield from find_strangers(reader)
     for match in _DOTTED_PAIR.finditer(reading.text):
         if match.group().lower() not in lexicon.cues["abbreviations"]:
             yield Span(match.start(), match.end(), "NAME", "initials")
+
+
+def _with_carets(reader: NameReader) -> Iterator[Span]:
+    """`CASE^CHRISTIAN^J`; not `CTCHEST^CT CHEST W CONTRAST`, a code with its meaning."""
+    if "^" not in reader.reading.text:
+        return
+    lexicon = reader.lexicon
+    for match in _CARETS.finditer(reader.reading.text):
+        family, given = match[1].lower().replace("'", "").split(), match[2].lower().replace("'", "").split()
+        if len(family) > 3 or len(given) > 2 or any(word in lexicon.ordinary for word in (*family, *given)):
+            continue
+        person = given[0] in lexicon.given or reader.known.is_known(given[0]) or given[0] not in lexicon.guarded
+        plain = not any(word in lexicon.clinical for word in family) or given[0] in lexicon.given
+        if person and plain:
+            yield Span(match.start(), match.end(2) + len(match[3].rstrip("^")), "NAME", "carets")
 
 
 def _pair(reader: NameReader, index: int) -> int | None:

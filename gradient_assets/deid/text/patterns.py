@@ -24,9 +24,9 @@ _BARE_HOST = re.compile(
     r"(?<![\w@.])[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,4}\.(?:com|org|net|edu|gov|io|info|health|us|de|nl|es|uk)(?:/[^\s<>\"']{0,2000})?(?![\w.@-])",
     re.IGNORECASE,
 )
-_IP = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
-_UID = re.compile(r"(?<![\d.])[0-2](?:\.\d{1,39}){5,30}(?![\d])")
-_PHONE = re.compile(r"(?<![\w.-])\+\d{1,3}[-. ]?(?:\(\d{1,4}\)|\d)(?:[-. /]?\d){6,13}(?!\d)")
+_IP = re.compile(r"(?=\d)(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
+_UID = re.compile(r"(?=[0-2])(?<![\d.])[0-2](?:\.\d{1,39}){5,30}(?![\d])")
+_PHONE = re.compile(r"(?=\+)(?<![\w.-])\+\d{1,3}[-. ]?(?:\(\d{1,4}\)|\d)(?:[-. /]?\d){6,13}(?!\d)")
 _DICOM_AGE = re.compile(r"(?<![\w.,/-])0(?:9\d|1[0-2]\d)Y\b", re.IGNORECASE)
 _VALUE = r"(?P<value>[A-Za-z]{0,6}[-/ ]?\d[A-Za-z0-9]{0,40}(?:[-./][A-Za-z0-9]{1,20}){0,6}(?:\ \d{2,10}){0,4})(?![A-Za-z0-9])"
 _BARE_ID = re.compile(
@@ -39,13 +39,16 @@ _BARE_ID = re.compile(
     r"|\(\d{6,12}\)"
     r")(?![\w%]|[.,]\d|[-/]\d)"
 )
+SPOKEN_DIGITS = 7
+"""Number words in a row that are a phone number; shorter rows are counts and levels."""
 
 
 @lru_cache(maxsize=8)
 def _labelled_id(language: str) -> re.Pattern[str]:
     expressions = lexicon(language).expressions
     label, mark = expressions["id_label"].pattern, expressions["id_mark"].pattern.removeprefix("(?i)")
-    return re.compile(f"{label}(?P<mark>{mark}){_VALUE}")
+    # The first look skips what is no letter: a third of this expression's time.
+    return re.compile(f"(?i)(?=[a-z]){label.removeprefix('(?i)')}(?P<mark>{mark}){_VALUE}")
 
 
 def find_patterns(reading: Reading, words: Lexicon, dates: Iterable[Span] = ()) -> Iterator[Span]:
@@ -71,6 +74,7 @@ def find_patterns(reading: Reading, words: Lexicon, dates: Iterable[Span] = ()) 
         for match in expression.finditer(text):
             yield Span(match.start(), match.end(), kind, rule)
     yield from _labelled_phones(text, words)
+    yield from _spoken_phones(reading, words)
     dated = sorted((date.start, date.end) for date in dates)
     yield from _labelled_ids(text, words, dated)
     for match in _BARE_ID.finditer(text):
@@ -94,6 +98,20 @@ def _labelled_phones(text: str, words: Lexicon) -> Iterator[Span]:
         yield Span(start, match.end(), "PHONE", "phone-labelled")
 
 
+def _spoken_phones(reading: Reading, words: Lexicon) -> Iterator[Span]:
+    """`five five five oh one two two`: digits dictated one by one."""
+    digits, index, total = words.cues["digit_words"], 0, len(reading)
+    while digits and index < total:
+        last = index
+        while reading.words[last] in digits and last + 1 < total and reading.words[last + 1] in digits:
+            if reading.gap(last).strip(" ,-"):
+                break
+            last += 1
+        if last - index + 1 >= SPOKEN_DIGITS:
+            yield Span(reading.starts[index], reading.ends[last], "PHONE", "phone-spoken")
+        index = last + 1
+
+
 def _within(span: tuple[int, int], others: list[tuple[int, int]]) -> bool:
     at = bisect_right(others, (span[0], len(others) and others[-1][1]))
     return any(start <= span[0] and span[1] <= end for start, end in others[max(0, at - 2) : at])
@@ -114,7 +132,7 @@ def _labelled_ids(text: str, words: Lexicon, dated: list[tuple[int, int]]) -> It
         start, end = match.span("value")
         if expressions["dated_label"].match(match.group()) and _within((start, end), dated):
             continue
-        letters = re.match(r"[A-Za-z]{3,6}\ ", value)
+        letters = re.match(r"[A-Za-z]{3,6}\ |[a-z]{1,2}\ ", value)
         yield Span(start + (letters.end() if letters else 0), end, "ID", "id-labelled")
 
 
