@@ -81,6 +81,19 @@ class ReportSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PixelSettings:
+    """Whether triage may leave frames of a hospital unseen, and the share (0 … 1) of these that is looked at all the same."""
+
+    triage: bool = False
+    audit_share: float = 0.02
+
+    @property
+    def looking(self) -> str:
+        """What decides which frames are looked at, as one part of a work token."""
+        return f"triage {self.audit_share}" if self.triage else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Hospital:
     """One hospital as it was registered."""
 
@@ -96,6 +109,7 @@ class Hospital:
     profile: str
     secret_name: str
     reports: ReportSettings = ReportSettings()
+    pixels: PixelSettings = PixelSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +210,7 @@ class _RegistryReader:
         if not isinstance(entry, yaml.MappingNode):
             self._refuse(entry, "", "hospitals", "a mapping of fields for each hospital")
         needed = ("id", "number", "buckets", "report_columns", "date_order", "timezone", "profile", "secret_name")
-        fields = self._fields(entry, "", needed, ("delimiter", "encoding", "reports"))
+        fields = self._fields(entry, "", needed, ("delimiter", "encoding", "reports", "pixels"))
         hospital_id = self._text(
             fields["id"], "", "id", _HOSPITAL_ID.fullmatch, "2–40 of a–z, 0–9 and -, a letter first"
         )
@@ -227,7 +241,31 @@ class _RegistryReader:
                 "segments of letters, digits and _ . + = @ - between slashes, none of them beginning with a dot",
             ),
             reports=self._report_settings(fields.get("reports"), hospital_id),
+            pixels=self._pixel_settings(fields.get("pixels"), hospital_id),
         )
+
+    def _pixel_settings(self, node: yaml.Node | None, hospital: str) -> PixelSettings:
+        if node is None:
+            return PixelSettings()
+        fields = self._fields(node, hospital, (), ("triage", "audit_share"), parent="pixels.")
+        default = PixelSettings()
+        triage, share = default.triage, default.audit_share
+        if "triage" in fields:
+            triage = (
+                self._text(fields["triage"], hospital, "pixels.triage", ("true", "false").__contains__, "true or false")
+                == "true"
+            )
+        if "audit_share" in fields:
+            share = float(
+                self._text(
+                    fields["audit_share"],
+                    hospital,
+                    "pixels.audit_share",
+                    _is_audit_share,
+                    "a number from 0.001 to 1, like 0.02",
+                )
+            )
+        return PixelSettings(triage, share)
 
     def _report_settings(self, node: yaml.Node | None, hospital: str) -> ReportSettings:
         if node is None:
@@ -320,6 +358,10 @@ def _is_delimiter(value: str) -> bool:
 
 def _is_detector(value: str) -> bool:
     return value in ("", "presidio") or value.startswith("transformer:/")
+
+
+def _is_audit_share(value: str) -> bool:
+    return re.fullmatch(r"[01](\.\d{1,4})?", value) is not None and 0.001 <= float(value) <= 1
 
 
 def _is_sign(value: str) -> bool:

@@ -80,6 +80,14 @@ REGISTRY_FIELDS = (
     ),
     RegistryField("reports.quote", '`"`', "The quote of report files; blank for none."),
     RegistryField("reports.escape", "``", "A sign before quotes within a field; without it quotes are doubled."),
+    RegistryField(
+        "pixels.triage",
+        "`False`",
+        "`true`: slices that show no sign of text are not looked at (docs/triage_and_faces.md). Releases look at every frame.",
+    ),
+    RegistryField(
+        "pixels.audit_share", "`0.02`", "Share of what triage skips that is looked at all the same, 0.001 to 1."
+    ),
     RegistryField("secret_name", "", "Name of the hospital's key in the vault, like `hospital/st-mary`."),
 )
 """The fields, in the order of the example; a test compares them with what the reader takes and needs."""

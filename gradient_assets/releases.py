@@ -52,6 +52,11 @@ class Release:
         return f"{self.recipient}/{self.name}"
 
 
+def without_faces(condition: str) -> str:
+    """The condition for a cohort without series that may show a face.  Raises `CohortError` for one that can't be used."""
+    return f"({cohort_condition(condition)}) AND may_show_face = 'none'"
+
+
 def save_release(bucket: Bucket, release: Release) -> None:
     """Keep a request.  The same once more is fine; another under the same name raises `ReleaseError`."""
     key = f"{release.name}.json"

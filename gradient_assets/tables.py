@@ -78,6 +78,7 @@ STANDARD_UID_PATTERN = r"1\.2\.840\.10008(\.\d+)+"
 INSTANCE_PATTERN = f"{NEW_UID_PATTERN}|{STANDARD_UID_PATTERN}"
 TOKEN_PATTERN = r"[0-9a-f]{32}"  # noqa: S105  the form of a work token, no password
 CODE_PATTERN = r"[A-Z0-9 _]{0,16}"
+FACE_PATTERN = r"none|likely|unknown"
 LINK_METHODS = ("accession_number", "study_instance_uid", "patient_and_date")
 
 _A_COUNT = "a count"
@@ -311,6 +312,13 @@ DEIDENTIFIED_METADATA = TableSpec(
         *_hospital("the partition; curators see which hospital"),
         _work_token(_A_PSEUDONYM),
         *_INSTANCE_COLUMNS,
+        _text(
+            "face",
+            "Whether the instance may show a face: none, likely, unknown.",
+            "a code of ours",
+            FACE_PATTERN,
+            required=True,
+        ),
         _text("header_json", "The cleaned header as DICOM JSON (PS3.18 F).", _CLEANED, required=True),
         _whole("elements_removed", "Elements removed from this header.", _A_COUNT, required=True),
         _whole(
@@ -386,7 +394,15 @@ PIXEL_TEXT = TableSpec(
         ),
         _whole("box", "0 for the instance itself, then the boxes from 1.", _A_COUNT, required=True),
         _text("verdict", "no_pixels, clean or redacted.", "a code of ours", r"no_pixels|clean|redacted", required=True),
+        _text(
+            "look",
+            "all: the finder saw each frame; skipped: triage found no need; audited: no need, but looked at as a sample.",
+            "a code of ours",
+            r"all|skipped|audited",
+            required=True,
+        ),
         _whole("boxes", "Boxes blacked out in the instance.", _A_COUNT, required=True),
+        _whole("kept", "Marks and measures that the profile lets stay.", _A_COUNT, required=True),
         _whole("frames", "Frames looked at.", _A_COUNT, required=True),
         _whole("frame", "Frame of the box, from 0.", _GEOMETRY),
         _whole("box_left", "Left edge, stored pixels.", _GEOMETRY),
@@ -413,6 +429,13 @@ PIXEL_TEXT = TableSpec(
 
 _FINAL_COLUMNS = (
     *_INSTANCE_COLUMNS,
+    _text(
+        "may_show_face",
+        "Whether the series may show a face: none, likely, unknown; the worst of its instances.",
+        "a code of ours",
+        FACE_PATTERN,
+        required=True,
+    ),
     _text("verdict", "Verdict of the pixel engine.", "a code of ours", r"no_pixels|clean|redacted", required=True),
     _whole("boxes", "Boxes of text blacked out.", _A_COUNT, required=True),
     _text("thumbnail_key", "Object key of the thumbnail.", "pseudonyms only", r"[a-z0-9-]+(/2\.25\.\d+)+\.png"),

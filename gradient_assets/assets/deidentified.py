@@ -9,13 +9,12 @@ from typing import Any
 import dagster as dg
 
 from gradient_assets.assets.context import HospitalWork, result, silent, stage_metadata
-from gradient_assets.deid.pixels.finders import described
 from gradient_assets.hospitals import Registry
 from gradient_assets.pipelines.known import gather
 from gradient_assets.pipelines.metadata import CleanHeaders
 from gradient_assets.pipelines.reports import CleanReports
 from gradient_assets.pipelines.stage import ObjectCommit
-from gradient_assets.pipelines.thumbnails import MakeThumbnails
+from gradient_assets.pipelines.thumbnails import MakeThumbnails, stage_version
 from gradient_assets.review.decisions import decisions_of, reviewed_counts
 from gradient_assets.sql import statement
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DEIDENTIFIED_REPORTS, FINAL_TABLE, PIXEL_TEXT, PROD
@@ -76,8 +75,8 @@ def thumbnails(
     hospital_id = work.hospital.id
     bucket = resources.thumbnails
     finder = resources.text_finder
-    version = f"{MakeThumbnails.version}+{described(finder)}"
-    step = MakeThumbnails(work.hospital, work.bucket("dicoms"), work.identity, finder, version=version)
+    version = stage_version(finder, work.profile)
+    step = MakeThumbnails(work.hospital, work.bucket("dicoms"), work.identity, work.profile, finder, version=version)
 
     def keys(*columns: str) -> set[str]:
         batches = resources.warehouse.scan(PIXEL_TEXT, hospital_id, columns=columns)
@@ -90,6 +89,7 @@ def thumbnails(
     shown = sorted(keys("thumbnail_key"))
     found: dict[str, Any] = {"gradient/boxes": boxes, "gradient/instances_with_boxes": with_boxes}
     found["gradient/reviewed"] = dg.MetadataValue.json(reviewed_counts(decisions.values()))
+    found["gradient/instances_by_look"] = dg.MetadataValue.json(_by_look(resources, hospital_id))
     metadata = stage_metadata(counts, PIXEL_TEXT, **found)
     version = resources.warehouse.content_digest(PIXEL_TEXT, hospital_id)
     sheet = {"gradient/contact_sheet": contact_sheet(bucket, shown), "dagster/partition_row_count": len(shown)}
@@ -112,9 +112,11 @@ def final_table(
     rows = warehouse.replace_from_query(FINAL_TABLE, hospital.id, statement("final_table"), parameters)
     linked = warehouse.query(statement("linked_by"), parameters).to_pylist()
     alone = warehouse.query(statement("reports_without_images"), parameters).to_pylist()
+    faces = warehouse.query(statement("series_by_face"), parameters).to_pylist()
     metadata = {
         "dagster/partition_row_count": rows,
         "gradient/linked_by": dg.MetadataValue.json({row["link_method"]: row["studies"] for row in linked}),
+        "gradient/series_by_face": dg.MetadataValue.json({row["may_show_face"]: row["series"] for row in faces}),
         "gradient/reports_without_images": alone[0]["reports"],
     }
     return result("final_table", metadata, warehouse.content_digest(FINAL_TABLE, hospital.id))
@@ -145,3 +147,9 @@ def _boxes(resources: Resources, hospital_id: str) -> tuple[int, int]:
     where = " WHERE hospital_id = @hospital_id AND box = 0"
     row = resources.warehouse.query(sql + where, {"hospital_id": hospital_id}).to_pylist()[0]
     return int(row["boxes"]), int(row["instances"])
+
+
+def _by_look(resources: Resources, hospital_id: str) -> dict[str, int]:
+    sql = "SELECT look, COUNT(*) AS instances FROM deidentified.pixel_text WHERE hospital_id = @hospital_id AND box = 0"
+    rows = resources.warehouse.query(f"{sql} GROUP BY look ORDER BY look", {"hospital_id": hospital_id}).to_pylist()
+    return {row["look"]: int(row["instances"]) for row in rows}

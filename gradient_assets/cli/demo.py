@@ -48,7 +48,7 @@ def demo() -> None:
     for name in [hospital.secret_name for hospital in platform.registry]:
         if not platform.resources.vault.exists(name):
             platform.resources.vault.create(name)
-    outcomes = materialize(platform, HOSPITAL_JOB, platform.registry.ids, steps=19)
+    outcomes = materialize(platform, HOSPITAL_JOB, platform.registry.ids, steps=20)
     report_failures(outcomes)
     if not all(outcome.success for outcome in outcomes):
         show_summary(platform.registry, platform.resources, platform.registry.ids)

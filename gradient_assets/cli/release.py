@@ -13,7 +13,7 @@ from gradient_assets.assets.catalogue import RELEASES
 from gradient_assets.automation.jobs import RELEASE_JOB
 from gradient_assets.cli.run import Platform, materialize, report_failures
 from gradient_assets.cohort import CohortError, cohort_condition
-from gradient_assets.releases import Release, ReleaseError, save_release
+from gradient_assets.releases import Release, ReleaseError, save_release, without_faces
 from gradient_assets.tables import PROD, RELEASE_MANIFEST
 from resources.errors import WarehouseError
 
@@ -26,11 +26,14 @@ from resources.errors import WarehouseError
 @click.option(
     "--where", "condition", required=True, metavar="CONDITION", help="The cohort: SQL over the columns of prod."
 )
+@click.option(
+    "--without-faces", "no_faces", is_flag=True, help="Leave out series that show, or may show, a face (may_show_face)."
+)
 @click.option("--create-key", is_flag=True, help="Make the recipient's key, if this is their first release.")
-def release(name: str, recipient: str, condition: str, create_key: bool) -> None:
+def release(name: str, recipient: str, condition: str, no_faces: bool, create_key: bool) -> None:
     """Make and deliver release NAME. The same command again goes on where a broken run stopped."""
     platform = Platform.open()
-    wanted = Release(name, recipient, condition)
+    wanted = Release(name, recipient, without_faces(condition) if no_faces else condition)
     if not create_key and not platform.resources.vault.exists(wanted.secret_name):
         raise ReleaseError(f"Recipient '{recipient}' has no key. Add --create-key if this is their first release.")
     delivered = make_release(platform, wanted)

@@ -51,7 +51,8 @@ class InstanceCleaner:
         self._text = text or TextEngine(dates=profile.dates)
         self._headers = headers.HeaderEngine(profile, pseudonymizer, self._text)
         self._finders = [one for one in (finder, residual) if one is not None]
-        self._pixels = [pixels.PixelEngine(one) for one in self._finders]
+        keep = pixels.shipped_policy() if profile.burned_in_text == "keep_marks" else None
+        self._pixels = [pixels.PixelEngine(one, keep=keep, second=residual) for one in self._finders]
 
     def clean(
         self, content: bytes, known: KnownIdentifiers | None = None, *, added: Sequence[pixels.Box] = ()
@@ -82,7 +83,7 @@ class InstanceCleaner:
         if is_document:
             redacted = documents.cleaned_pages(dataset, known, self._text, self._finders)
         else:
-            redacted = self._redact(dataset, added)
+            redacted = self._redact(dataset, known, added)
         cleaned = self._headers.clean(redacted.dataset, known)
         if is_document:
             documents.describe(cleaned.dataset)
@@ -99,11 +100,11 @@ class InstanceCleaner:
             method_codes=(*cleaned.method_codes, *redacted.method_codes),
         )
 
-    def _redact(self, dataset: Dataset, added: Sequence[pixels.Box]) -> pixels.CleanedPixels:
+    def _redact(self, dataset: Dataset, known: KnownIdentifiers, added: Sequence[pixels.Box]) -> pixels.CleanedPixels:
         first, *others = [engine.clean for engine in self._pixels]
-        redacted = first(dataset, added=added)
+        redacted = first(dataset, known, added=added)
         for look in others:
-            again = look(redacted.dataset)
+            again = look(redacted.dataset, known)
             redacted = replace(
                 again,
                 boxes=redacted.boxes + again.boxes,

@@ -17,6 +17,7 @@ from pydicom import Dataset
 
 from gradient_assets import boundary
 from gradient_assets.deid import headers
+from gradient_assets.deid.faces import face_of
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.reasons import Reason, Refused
@@ -140,6 +141,7 @@ class CleanHeaders:
                 "work_token": item["work_token"],
                 **instance_columns(cleaned.dataset, item["row"]["transfer_syntax_uid"]),
                 "patient_pseudonym": cleaned.person.pseudonym,
+                "face": face_of(dataset),
                 "header_json": headers.to_json_header(cleaned.dataset),
                 "elements_removed": cleaned.elements_removed,
                 "elements_changed": cleaned.elements_changed,

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from pydicom import Dataset
+
 from gradient_assets import boundary
 from gradient_assets.deid import headers, pixels
 from gradient_assets.deid.identity import Pseudonymizer
+from gradient_assets.deid.pixels.finders import described
 from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.metadata import key_part, reading
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
@@ -27,6 +30,7 @@ class MakeThumbnails:
     hospital: Hospital
     bucket: Bucket
     pseudonymizer: Pseudonymizer = field(repr=False)
+    profile: headers.Profile
     finder: pixels.TextFinder
     stage: str = "thumbnails"
     version: str = pixels.ENGINE_VERSION
@@ -37,18 +41,28 @@ class MakeThumbnails:
 
     def open(self) -> None:
         """Load the models, so that a missing one is an error of the set-up."""
-        self._engine = pixels.PixelEngine(self.finder)
+        settings = self.hospital.pixels
+        self._triage = pixels.Triage(settings.audit_share) if settings.triage else None
+        self._engine = pixels.PixelEngine(self.finder, keep=keep_policy(self.profile), triage=self._triage)
 
-    def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
-        """Redact, then shrink; the words that were found are nowhere in the result."""
+    def redacted(self, item: WorkItem) -> tuple[Dataset, pixels.CleanedPixels]:
+        """The object as it was sent, and what the pixel engine makes of it.  Raises `Refused`."""
         with reading():
             content = self.bucket.get(item["object_key"])
         dataset = headers.read_dataset(content)
+        audited = self._triage is not None and self._triage.draws(
+            self.pseudonymizer.token("triage-audit", item["object_key"])
+        )
+        known = headers.identifiers_of(dataset)
+        return dataset, self._engine.clean(dataset, known, added=added_boxes(item.get("added", [])), audited=audited)
+
+    def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
+        """Redact, then shrink; the words that were found are nowhere in the result."""
+        dataset, cleaned = self.redacted(item)
         identity = self.pseudonymizer
         columns = headers.columns_of(dataset)
         old = {level: str(columns[f"{level}_instance_uid"] or "") for level in ("study", "series", "sop")}
         instance = headers.replaced_uid(old["sop"], identity.uid)
-        cleaned = self._engine.clean(dataset, added=added_boxes(item.get("added", [])))
         thumbnail = cleaned.thumbnail()
         key = None
         if thumbnail is not None:
@@ -65,7 +79,9 @@ class MakeThumbnails:
             "work_token": item["work_token"],
             "sop_instance_uid": instance,
             "verdict": cleaned.verdict,
+            "look": cleaned.looked,
             "boxes": len(cleaned.boxes),
+            "kept": cleaned.kept,
             "frames": cleaned.frames,
             "engine_version": pixels.ENGINE_VERSION,
         }
@@ -87,3 +103,13 @@ class MakeThumbnails:
                     },
                 )
             )
+
+
+def stage_version(finder: pixels.TextFinder, profile: headers.Profile) -> str:
+    """Version of the stage with this finder and profile: another one looks at every object anew."""
+    return f"{MakeThumbnails.version}+{described(finder)}" + ("+marks" if keep_policy(profile) else "")
+
+
+def keep_policy(profile: headers.Profile) -> pixels.KeepPolicy | None:
+    """What text in pictures may stay under a profile; None: nothing."""
+    return pixels.shipped_policy() if profile.burned_in_text == "keep_marks" else None

@@ -122,7 +122,8 @@ class WorkSource:
     def pixels(self, version: str, decisions: Mapping[str, Decision] = MappingProxyType({})) -> Iterator[WorkItem]:
         """The object of each instance whose header crossed the boundary, with what was decided about it in review."""
         for row in self._originals(self._crossed()):
-            token = self.identity.token("pixels", version, row["object_key"], row["etag"], str(row["size"]))
+            looking = self.hospital.pixels.looking
+            token = self.identity.token("pixels", version, looking, row["object_key"], row["etag"], str(row["size"]))
             item = self._item(token, row["object_key"], size=row["size"])
             yield _decided(item, self.identity, decisions)
 

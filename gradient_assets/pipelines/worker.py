@@ -7,6 +7,7 @@ A worker says nothing on stdout or stderr: native libraries may print what they 
 
 from __future__ import annotations
 
+import gc
 import resource
 import signal
 import sys
@@ -105,6 +106,8 @@ def main() -> None:
         try:
             if request == "step":
                 runner = StepRunner(*arguments)
+                gc.collect()
+                gc.freeze()  # what was imported is not looked through again: a tenth of the time of headers
                 answer: tuple[str, object] = ("ready", None)
             else:
                 assert runner is not None, "the step comes before its items"

@@ -25,11 +25,9 @@ import numpy as np
 from PIL import Image
 from pydicom import Dataset
 
-from gradient_assets.deid import headers, pixels
 from gradient_assets.deid.pixels import Box, FrameSource, decode_frames
 from gradient_assets.deid.pixels.rendering import Look, Picture
 from gradient_assets.deid.reasons import Reason, Refused
-from gradient_assets.pipelines.metadata import reading
 from gradient_assets.pipelines.pool import START_S
 from gradient_assets.pipelines.steps import TRANSIENT, WorkItem, foreseen
 from gradient_assets.pipelines.thumbnails import MakeThumbnails
@@ -96,9 +94,7 @@ def _seen(look: Look, frame: Any, view: View) -> Picture:
 
 def redacted(step: MakeThumbnails, item: WorkItem) -> Redacted:
     """The object as the thumbnails' stage sees it after the pixel engine.  Raises `Refused`."""
-    with reading():
-        content = step.bucket.get(item["object_key"])
-    cleaned = pixels.PixelEngine(step.finder).clean(headers.read_dataset(content))
+    _, cleaned = step.redacted(item)
     if cleaned.frames == 0:
         raise Refused(Reason.PIXEL_GEOMETRY, "no pixel data element")
     return Redacted(cleaned.dataset, cleaned.boxes)

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from gradient_assets.deid.headers import Profile
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.pixels import TextFinder
-from gradient_assets.deid.pixels.finders import described
 from gradient_assets.deid.reasons import EXPLANATIONS, Refused
 from gradient_assets.hospitals import Hospital
-from gradient_assets.pipelines.thumbnails import MakeThumbnails
+from gradient_assets.pipelines.thumbnails import MakeThumbnails, stage_version
 from gradient_assets.pipelines.work import WorkSource
 from gradient_assets.review.decisions import (
     Decision,
@@ -72,8 +72,9 @@ class Session:
         source = WorkSource(hospital, resources.warehouse, identity)
         finder = finder or resources.text_finder
         originals = resources.hospital_bucket(hospital, "dicoms")
-        version = f"{MakeThumbnails.version}+{described(finder)}"
-        step = MakeThumbnails(hospital, originals, identity, finder, version=version)
+        profile = Profile.of(hospital.profile)
+        version = stage_version(finder, profile)
+        step = MakeThumbnails(hospital, originals, identity, profile, finder, version=version)
         listed = subjects(source, step, decisions, only)
         if not listed:
             which = "" if only == "all" else f" with --only {only}"

@@ -75,6 +75,12 @@ SELECT
   m.number_of_frames,
   m.photometric_interpretation,
   m.transfer_syntax_uid,
+  CASE MAX(CASE m.face WHEN 'likely' THEN 2 WHEN 'none' THEN 0 ELSE 1 END)
+    OVER (PARTITION BY COALESCE(m.series_instance_uid, m.sop_instance_uid))
+    WHEN 0 THEN 'none'
+    WHEN 2 THEN 'likely'
+    ELSE 'unknown'
+  END AS may_show_face,
   p.verdict,
   p.boxes,
   p.thumbnail_key,

@@ -23,6 +23,7 @@ SELECT
   number_of_frames,
   photometric_interpretation,
   transfer_syntax_uid,
+  may_show_face,
   verdict,
   boxes,
   report_pseudonym,

@@ -137,7 +137,7 @@ class SmallHome:
     @property
     def step(self):
         bucket = self.resources.hospital_bucket(self.hospital, "dicoms")
-        return MakeThumbnails(self.hospital, bucket, self.identity, PlantedFinder())
+        return MakeThumbnails(self.hospital, bucket, self.identity, Profile.named("longitudinal"), PlantedFinder())
 
     def run(self, step, items, everyone=()):
         warehouse = self.resources.warehouse

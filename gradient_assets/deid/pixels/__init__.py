@@ -6,15 +6,18 @@ checks afterwards (`verify`, with the finder of other weights from here).
 
 In reading order: `geometry` (what the header claims) → `codestreams` (what compressed frames claim, and metadata in
 them) → `decoding` → `rendering` (pictures to look at) → `networks`, `finding` (where is text) → `declared_regions`,
-`device_rules` (where it is said to be) → `boxes`, `survey`, `redaction`, `fill` → `encoding` → `hiding_places` (overlays,
-icons) → `engine` (the order of it all).
+`device_rules` (where it is said to be), `triage` (who is looked at at all) → `known_text`, `keep`, `lines` (what a line that
+was read means) → `boxes`, `changed_parts`, `survey`, `redaction`, `fill` → `jpeg_blocks`, `encoding` → `hiding_places`
+(overlays, icons) → `engine` (the order of it all).  `finders` are other engines that can be chosen.
 """
 
 from gradient_assets.deid.pixels.boxes import Box, FoundText
 from gradient_assets.deid.pixels.decoding import FrameSource, decode_frames
 from gradient_assets.deid.pixels.engine import ENGINE_VERSION, CleanedPixels, PixelEngine
 from gradient_assets.deid.pixels.finding import RapidTextFinder, ReadText, ResidualTextFinder, TextFinder, TextReader
+from gradient_assets.deid.pixels.keep import KeepPolicy, shipped_policy
 from gradient_assets.deid.pixels.networks import MissingWeightsError
+from gradient_assets.deid.pixels.triage import Looked, Triage
 
 __all__ = [
     "ENGINE_VERSION",
@@ -22,6 +25,8 @@ __all__ = [
     "CleanedPixels",
     "FoundText",
     "FrameSource",
+    "KeepPolicy",
+    "Looked",
     "MissingWeightsError",
     "PixelEngine",
     "RapidTextFinder",
@@ -29,5 +34,7 @@ __all__ = [
     "ResidualTextFinder",
     "TextFinder",
     "TextReader",
+    "Triage",
     "decode_frames",
+    "shipped_policy",
 ]

@@ -29,6 +29,7 @@ from gradient_assets.deid.pixels.keep import KeepPolicy
 from gradient_assets.deid.pixels.known_text import KnownText
 from gradient_assets.deid.pixels.rendering import Look, Picture
 from gradient_assets.deid.pixels.survey import Survey
+from gradient_assets.deid.pixels.triage import Looked, Triage
 from gradient_assets.deid.reasons import Reason, Refused
 
 ENGINE_VERSION = "2"
@@ -60,6 +61,7 @@ class CleanedPixels:
     removed: Counter[str] = field(default_factory=Counter)
     derivation: str = ""
     kept: int = 0
+    looked: Looked = "all"
     _middle: Picture | None = field(default=None, repr=False)
     _strip: tuple[Picture, ...] = field(default=(), repr=False)
 
@@ -76,31 +78,44 @@ class PixelEngine:
     """Removes burned-in text with the finder given. Picklable if the finders are.
 
     `keep`: text that may stay (none unless given).  `second`: asked where the header says that text is burned in and
-    `finder` found none.
+    `finder` found none.  `triage`: lets objects go unseen; every object is looked at unless given.
     """
 
-    def __init__(self, finder: TextFinder, *, keep: KeepPolicy | None = None, second: TextFinder | None = None) -> None:
-        self.finder, self.keep, self.second = finder, keep, second
+    def __init__(
+        self,
+        finder: TextFinder,
+        *,
+        keep: KeepPolicy | None = None,
+        second: TextFinder | None = None,
+        triage: Triage | None = None,
+    ) -> None:
+        self.finder, self.keep, self.second, self.triage = finder, keep, second, triage
 
     def clean(
-        self, ds: Dataset, known: KnownIdentifiers | None = None, *, added: Sequence[Box] = ()
+        self,
+        ds: Dataset,
+        known: KnownIdentifiers | None = None,
+        *,
+        added: Sequence[Box] = (),
+        audited: bool = False,
     ) -> CleanedPixels:
         """A new dataset without burned-in text, overlays and icons; `ds` stays as it is.
 
         `known`: what is read and names the patient goes with its whole line, whatever the detector thought of it.
-        `added`: boxes that a reviewer wants black.
+        `added`: boxes that a reviewer wants black.  `audited`: the object belongs to the audit sample and is looked at even
+        where triage sees no need.
 
         Raises Refused: PIXEL_GEOMETRY, PIXELS_TOO_LARGE, UNDECODABLE_PIXELS, PIXEL_ENGINE_FAILED, REDACTION_FAILED,
         RESIDUAL_TEXT_IN_PIXELS.
         """
         try:
-            return self._clean(ds, known or KnownIdentifiers(), added)
+            return self._clean(ds, known or KnownIdentifiers(), added, audited=audited)
         except Refused:
             raise
         except Exception as error:  # fail closed; messages of foreign errors may quote values, so the type must do
             raise Refused(Reason.PIXEL_ENGINE_FAILED, type(error).__name__) from None
 
-    def _clean(self, ds: Dataset, known: KnownIdentifiers, added: Sequence[Box]) -> CleanedPixels:
+    def _clean(self, ds: Dataset, known: KnownIdentifiers, added: Sequence[Box], *, audited: bool) -> CleanedPixels:
         result = copy.deepcopy(ds)
         embedded = hiding_places.has_embedded_overlay(result)
         removed = hiding_places.removed_pictures(result)
@@ -119,9 +134,13 @@ class PixelEngine:
             second=self.second,
             added=added,
         )
-        for index, frame in enumerate(source):
-            survey.add(index, frame)
-        survey.finish()
+        looked = "all" if added else self._looked(ds, source, look, drawn=audited)
+        if looked == "skipped":
+            survey.pass_over()
+        else:
+            for index, frame in enumerate(source):
+                survey.add(index, frame)
+            survey.finish()
         fill = Fill(survey, ds)
         derivation = ""
         if survey.has_boxes or survey.clear_hidden:
@@ -131,7 +150,8 @@ class PixelEngine:
             encoding.store_streams(result, source.streams)
         else:
             _cut_trailing_bytes(result, source)
-        _describe(result, source, fill)
+        if looked != "skipped":  # what nobody looked at is not said to be free of text
+            _describe(result, source, fill)
         middle = fill.frame(len(source) // 2)
         count = min(STRIP_FRAMES, len(source))
         shown = [index * len(source) // count for index in range(count)] if len(source) > 1 else []
@@ -149,9 +169,18 @@ class PixelEngine:
             removed=removed,
             derivation=derivation,
             kept=survey.kept,
+            looked=looked,
             _middle=look.thumbnail(middle),
             _strip=tuple(rendering.shrunk(look.thumbnail(fill.frame(index)), STRIP_PX) for index in shown),
         )
+
+    def _looked(self, ds: Dataset, source: FrameSource, look: Look, *, drawn: bool) -> Looked:
+        """Whether the finder sees the object at all; bits that no viewer shows are looked at wherever they are set."""
+        if self.triage is None:
+            return "all"
+        seen = self.triage.looked(ds, lambda: (look.picture(frame) for frame in source), drawn=drawn)
+        hidden = seen == "skipped" and any(rendering.hidden_planes(frame, source.shape) for frame in source)
+        return "all" if hidden else seen
 
 
 def _describe(ds: Dataset, source: FrameSource, fill: Fill) -> None:

@@ -141,6 +141,12 @@ class Survey:
                 places.add((left, top, width, height))
         return len(places)
 
+    def pass_over(self) -> None:
+        """Leave the object unseen: triage found no need."""
+        for index in range(len(self.source)):
+            self.own[index] = []
+            self.first_equal[index] = index
+
     def found_in(self, picture: Picture) -> list[FoundText]:
         """What has to go from a picture of the whole frame; whatever the finder raises refuses the object."""
         verdict = self._judged(picture)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gradient_assets.deid.headers import Profile
 from gradient_assets.deid.reasons import Reason, Refused
 from gradient_assets.pipelines.thumbnails import MakeThumbnails
 from gradient_assets.review.decisions import ReviewError
@@ -12,7 +13,9 @@ from tests.fakes.small_home import NAME, PATIENT, PlantedFinder
 
 def step_of(home, finder, deadline_s=60.0):
     bucket = home.resources.hospital_bucket(home.hospital, "dicoms")
-    return MakeThumbnails(home.hospital, bucket, home.identity, finder, deadline_s=deadline_s)
+    return MakeThumbnails(
+        home.hospital, bucket, home.identity, Profile.named("longitudinal"), finder, deadline_s=deadline_s
+    )
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from .scoring import Score, add, known_identifiers, removed, run
 # clinical words lost with tags, .8340 and .44 % with surrogates.  Rounded; raise the floor and lower the ceiling after
 # work on the rules, never the other way.
 SEED, COUNT = 24, 150
-RECALL_FLOOR = {"tags": 0.82, "surrogates": 0.83}
-CLINICAL_LOST_CEILING = {"tags": 0.004, "surrogates": 0.005}
+RECALL_FLOOR = {"tags": 0.93, "surrogates": 0.93}
+CLINICAL_LOST_CEILING = {"tags": 0.003, "surrogates": 0.004}
 KINDS = {
     *("ACCESSION", "ADDRESS", "AGE_90PLUS", "DATE", "EMAIL", "FACILITY", "ID", "MRN", "OTHER_NAME", "PATIENT", "PHONE"),
     *("PHYSICIAN", "URL"),
