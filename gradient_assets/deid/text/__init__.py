@@ -1,11 +1,9 @@
 """Free text without identifiers: reports, DICOM descriptors, structured report text.
 
-Reading order: `spans` (what is reported) · `folding`, `lexicon`, `vocabulary`, `language`, `reading` (the text as rules see
-it) · `guarding` (eponyms) · `known` · `patterns`, `addresses` · `dates`, `calendar_dates` · `facilities` · `name_reader`, `cues`,
-`signatures`, `names` (lists) · `surrogates`, `replace` · `detectors` (optional, beside the rules) · `engine` (the order) ·
-`columns`, `csv_reports`, `bodies` (where reports come from).
-Word lists are data under `languages/`.
-Belongs here: everything about text.  Pixels with text in them are `pixels`', the check of the output is `verify`'s business.
+Reading order: `spans` (what is reported) · `folding`, `lexicon`, `vocabulary`, `language`, `reading` (the text as rules see it)
+· `guarding` (eponyms) · `known` · `patterns`, `addresses` · `dates`, `calendar_dates` · `facilities` · `name_reader`, `cues`,
+`signatures`, `names` (lists), `strangers` (no list knows them) · `surrogates`, `replace` · `detectors` (optional, beside the
+rules) · `engine` (the order) · `columns`, `csv_reports`, `bodies` (where reports come from).
 """
 
 from gradient_assets.deid.text.calendar_dates import parse_date

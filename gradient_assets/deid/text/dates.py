@@ -179,6 +179,8 @@ def _short_date(reading: Reading, match: re.Match[str], words: Lexicon) -> bool:
         return False
     if text[end : end + 1].isalpha() or text.startswith(('"', "'"), end):
         return False
+    if match[2] == "/" and words.expressions["weekday_before"].search(text[max(0, start - 16) : start]):
+        return True
     following = reading.words_between(end, min(len(text), end + 24))
     if following and text[end : reading.starts[following[0]]].strip(" ") == "":
         word = reading.words[following[0]]
@@ -187,8 +189,6 @@ def _short_date(reading: Reading, match: re.Match[str], words: Lexicon) -> bool:
     before = reading.words_between(max(0, start - 24), start)
     if not before:
         return match[2] == "/" and start == 0 and not following
-    if match[2] == "/" and words.expressions["weekday_before"].search(text[max(0, start - 16) : start]):
-        return True
     last = before[-1]
     gap = text[reading.ends[last] : start]
     if any(character.isdigit() for character in gap):

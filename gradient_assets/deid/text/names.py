@@ -101,7 +101,9 @@ def _pair(reader: NameReader, index: int) -> int | None:
             elif shouted:
                 agreed = listed and plain
             else:
-                agreed = plain or family in lexicon.frequent_family
+                # MRI BRAIN Delacroix: an organ in capitals before a name in mixed case
+                organ = word in lexicon.clinical and reading.shapes[index] == UPPER
+                agreed = plain or (family in lexicon.frequent_family and not organ)
             if agreed:
                 return _whole_family(reader, following)
     return following - 1 if initials and plain else None

@@ -31,7 +31,7 @@ UNKNOWN = 2
 def find_strangers(reader: NameReader) -> Iterator[Span]:
     """Runs of unknown capitals with enough points."""
     reading, lexicon = reader.reading, reader.lexicon
-    if not lexicon.ordinary:
+    if not lexicon.ordinary or _descriptor(reader):
         return
     index, total = 0, len(reading)
     while index < total:
@@ -42,8 +42,7 @@ def find_strangers(reader: NameReader) -> Iterator[Span]:
             index = found[1] + 1 if found else index + 1
             continue
         first, last = _first(reader, index), _last(reader, index)
-        descriptor = total <= LONGEST_DESCRIPTOR and not _beside_common_word(reader, first, last)
-        if not descriptor and _points(reader, first, index, last) >= ENOUGH:
+        if _points(reader, first, index, last) >= ENOUGH:
             yield reader.span(first, last, "stranger")
         index = last + 1
 
@@ -74,12 +73,12 @@ def _stranger(reader: NameReader, index: int) -> bool:
     )
 
 
-def _beside_common_word(reader: NameReader, first: int, last: int) -> bool:
+def _descriptor(reader: NameReader) -> bool:
     """`Sag Haste Dynaview` is a series, `seen by Haste` a sentence."""
-    reading, common = reader.reading, reader.lexicon.common
-    return any(
-        0 <= index < len(reading) and reading.shapes[index] == LOWER and reading.words[index] in common
-        for index in (first - 1, last + 1)
+    reading, lexicon = reader.reading, reader.lexicon
+    return len(reading) <= LONGEST_DESCRIPTOR and not any(
+        shape == LOWER and (word in lexicon.common or word in lexicon.ordinary or word in lexicon.cues["person_acts"])
+        for word, shape in zip(reading.words, reading.shapes, strict=True)
     )
 
 
@@ -131,7 +130,7 @@ def _slot_before(reader: NameReader, index: int) -> bool:
     if index == 0 or reading.line_of[index - 1] != reading.line_of[index]:
         return False
     before, gap = reading.words[index - 1], reading.gap(index - 1).strip(" ")
-    if before in cues["person_joints"] and gap in ("", "/"):
+    if (before in cues["communication_words"] or before in cues["agent_words"]) and gap in ("", "/"):
         # Capitals say nothing in a line of capitals or without any: there a listed name behind `with` or `to` has to do.
         plain = reading.words[index] not in reader.lexicon.guarded
         return plain and len(reading.words[index]) > 3 and (reading.shouted[index] or reading.shapes[index] == LOWER)
