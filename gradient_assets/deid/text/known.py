@@ -54,6 +54,7 @@ class KnownMatcher:
         """Name word → the persons it belongs to."""
         self.family: set[str] = set()
         self._patient_family: set[str] = set()
+        self._patient_words: set[str] = set()
         self.initials: dict[str, set[int]] = {}
         self._joined: set[str] = set()
         self._initial_pairs: set[str] = set()
@@ -85,6 +86,7 @@ class KnownMatcher:
         self.family.update(person.family)
         if is_patient:
             self._patient_family.update(person.family)
+            self._patient_words.update(person.parts)
             for part in person.given:
                 for nickname in self._lexicon.nicknames.get(part, ()):
                     self.parts.setdefault(nickname, set()).add(number)
@@ -145,6 +147,8 @@ class KnownMatcher:
             return True
         if reading.shapes[index] == CAPITAL and not reading.shouted[index] and self._subject(reading, index):
             return True
+        if word in self._patient_words and self._among_deeds(reading, index):
+            return True
         if self._ends_a_descriptor(reading, index):
             return True
         if word in lexicon.clinical or len(word) < 3:
@@ -178,14 +182,48 @@ class KnownMatcher:
             return reading.words[following + 1] in cues["articles"] or reading.gap(following).strip(" ")[:2].isdigit()
         return verb in cues["person_verbs"] and verb not in cues["organ_verbs"]
 
+    def _among_deeds(self, reading: Reading, index: int) -> bool:
+        """`called June`, `spoke with June`, `SMALL returned`, `Small was told`: the patient's own name, though a word too."""
+        cues, words = self._lexicon.cues, reading.words
+        word = words[index]
+        if reading.shapes[index] not in (CAPITAL, UPPER) or (
+            word in self._lexicon.clinical and word not in self._patient_family
+        ):
+            return False
+        if index and reading.gap(index - 1) == " ":
+            before = words[index - 1]
+            if before in cues["person_slots"]:
+                return True
+            if before in cues["communication_words"] and index > 1 and words[index - 2] in cues["person_acts"]:
+                return True
+        following = index + 1
+        if following >= len(reading) or reading.gap(index) != " ":
+            return False
+        if words[following] in cues["to_be"]:
+            return following + 1 < len(reading) and words[following + 1] in cues["person_slots"]
+        return words[following] in cues["person_acts"] and words[following] not in cues["organ_verbs"]
+
+    def _beside(self, reading: Reading, index: int, step: int) -> int:
+        """The word before (-1) or after (1), past up to three particles: `June` and `Bosque` of `June del Bosque`."""
+        other = index + step
+        while (
+            0 < other < len(reading) - 1
+            and abs(other - index) <= 3
+            and reading.words[other] in self._lexicon.cues["particles"]
+            and reading.words[other] not in self.parts
+            and reading.gap(min(other, other + step)) == " "
+        ):
+            other += step
+        return other
+
     def _in_company(self, reading: Reading, index: int) -> bool:
         """Next to a title, or to another part (or the initial) of the same person."""
         word = reading.words[index]
         persons = self.parts[word]
-        for other, left in ((index - 1, True), (index + 1, False)):
+        for other, left in ((self._beside(reading, index, -1), True), (self._beside(reading, index, 1), False)):
             if not 0 <= other < len(reading):
                 continue
-            gap = reading.gap(min(index, other))
+            gap = reading.gap(other if left else other - 1)
             if (
                 len(gap) > 3
                 or any(mark in gap for mark in ":;/\n")
@@ -264,7 +302,17 @@ class KnownMatcher:
                 break
             last += 1
             end = reading.ends[last] + (reading.after(last) == ".")
+        if last == index and self._initials_together(reading, index):
+            end = reading.ends[index + 1]
         return reading.starts[first], end
+
+    def _initials_together(self, reading: Reading, index: int) -> bool:
+        """`Trevelyan XD`: a given name's initial and one more that nobody wrote down."""
+        following = index + 1
+        if following >= len(reading) or reading.gap(index) not in (" ", ", ") or reading.shapes[following] != UPPER:
+            return False
+        word, persons = reading.words[following], self.parts.get(reading.words[index], set())
+        return len(word) <= 3 and word not in self._lexicon.guarded and bool(persons & self.initials.get(word[0], set()))
 
     @property
     def parts_with_particles(self) -> frozenset[str]:

@@ -11,6 +11,7 @@ import pytest
 from pydicom import Dataset
 from pydicom.uid import generate_uid
 
+from gradient_assets.deid.headers import Profile
 from gradient_assets.deid.identity import Pseudonymizer, SecretKey
 from gradient_assets.deid.pixels import FoundText, decoding
 from gradient_assets.hospitals import Hospital
@@ -23,6 +24,7 @@ from resources.object_store import Bucket, BucketAddress
 from tests.unit.pixels import objects
 from tests.unit.pixels.objects import gradient, object_of
 
+PROFILE = Profile.named("longitudinal")
 HOSPITAL = Hospital("st-mary", 1, "", "", {}, ",", "utf-8", "mdy", "UTC", "longitudinal", "k")
 # What the finder and the decoder do is told by the height of the picture.
 ROWS = {"fine": 40, "crash in the finder": 41, "hang": 42, "out of memory": 43, "error": 44, "crash in the codec": 45}
@@ -89,7 +91,7 @@ def test_each_crash_is_a_refusal_and_nothing_of_its_object_is_written(place, tmp
         for n, name in enumerate(names)
     ]
     identity = Pseudonymizer(SecretKey(bytes(32)), "st-mary")
-    step = CrashingCodec(HOSPITAL, Bucket(BucketAddress(str(landing))), identity, WildFinder(), deadline_s=0.5)
+    step = CrashingCodec(HOSPITAL, Bucket(BucketAddress(str(landing))), identity, PROFILE, WildFinder(), deadline_s=0.5)
     places = {"identified": place, "deidentified": place, "objects": place}
     with WorkerPool(step, {"st-mary": HOSPITAL}, places, 2) as pool:
         result = pool.run(items)

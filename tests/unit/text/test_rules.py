@@ -211,6 +211,22 @@ def test_a_name_that_is_a_word_goes_only_where_a_person_is_meant(family, text, l
     assert removed(text, KnownIdentifiers(patient_names=(f"{family}^ROBIN",))) == left
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "left"),
+    [
+        ("DEL BOSQUE^JUNE", "June Del Bosque left; june del bosque rang.", "_ left; _ rang."),
+        ("CRANE^APRIL", "April tolerated the scan. In April a CT.", "_ tolerated the scan. In April a CT."),
+        ("CRANE^APRIL", "Discussed with April. Compared with April.", "Discussed with _. Compared with April."),
+        ("SMALL^OSCAR", "SMALL RETURNED. SMALL BOWEL IS NORMAL.", "_ RETURNED. SMALL BOWEL IS NORMAL."),
+        ("SMALL^OSCAR", "Small was told. Small amount of fluid.", "_ was told. Small amount of fluid."),
+        ("CORD^ROBIN", "Cord was normal. Cord returned to normal.", "Cord was normal. _ returned to normal."),
+        ("TREVELYAN^XAVIER", "Trevelyan XD had a CT. Trevelyan CT.", "_ had a CT. _ CT."),
+    ],
+)
+def test_the_patients_own_name_goes_by_what_people_do_though_it_is_a_word(name, text, left):
+    assert removed(text, KnownIdentifiers(patient_names=(name,))) == left
+
+
 def test_offsets_are_those_of_the_original_text():
     text = "Straße e\u0301tude — Dr. Łukasz Żółć, 2016-03-04 \u200bﬁn"
     found = [text[span.start : span.end] for span in ENGINE.find(text, NOBODY)]
