@@ -1,7 +1,8 @@
 """The Full Deidentification Boundary: the one place where a record that may cross it is made.
 
 Belongs here: `cross`, which builds a record of a de-identified or public table from the columns that `tables` lists with
-their reason and pattern; the forms of object keys in those zones; the names of asset metadata and run tags.  Nothing else
+their reason and pattern; the forms of object keys in those zones; the names of asset metadata and tags.  Which values may
+stand in messages, and where objects are written, is listed in `crossing.yaml`, which tests compare with the code.  Nothing else
 can be written by a stage: the shard writer of those zones takes a `Crossing`, and only this module makes one.  The tables
 after that (`final_table`, `prod`, `public_table`) are SQL over crossed records.
 What makes the values safe is `deid`'s business; whether they are is searched again by `deid.verify`.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import Any, Final
@@ -26,15 +28,58 @@ THUMBNAIL_KEY: Final = re.compile(r"[a-z0-9-]{2,40}(/2\.25\.\d{1,39}){3}(\.strip
 RELEASE_KEY: Final = re.compile(r"P[A-Z2-7]{16}(/2\.25\.\d{1,39}){3}\.dcm")
 """`<patient>/<study>/<series>/<instance>.dcm`, the recipient's own pseudonyms."""
 
+
+@dataclass(frozen=True, slots=True)
+class KeyForm:
+    """One form that an object's key may have in a place behind the boundary, and why it says nothing of a person."""
+
+    place: str
+    form: str
+    what: str
+    reason: str
+
+    def fits(self, key: str) -> bool:
+        """Whether the key has this form, as a whole."""
+        return _compiled(self.form).fullmatch(key) is not None
+
+
+_RELEASE = "[a-z0-9][a-z0-9-]{1,59}"
+_NAMES = "pseudonyms, and names of a hospital, release or recipient that were chosen for outsiders"
+_BESIDE = "a fixed name below names that were chosen for outsiders"
+_TABLE = "names of a table and of a hospital or release"
+
+OBJECT_KEYS: Final = (
+    KeyForm(
+        "thumbnails", THUMBNAIL_KEY.pattern, "a thumbnail, or the strip of a cine", "new UIDs below the hospital's id"
+    ),
+    KeyForm("releases", f"{_RELEASE}/{_RELEASE}/dicom/{RELEASE_KEY.pattern}", "an object that was delivered", _NAMES),
+    KeyForm("releases", f"_prepared/{_RELEASE}/{RELEASE_KEY.pattern}", "an object that waits for approval", _NAMES),
+    KeyForm("releases", rf"_prepared/_pages/{_RELEASE}/(manifest\.csv|report\.html)", "what approvers read", _BESIDE),
+    KeyForm(
+        "releases",
+        rf"{_RELEASE}/{_RELEASE}/(manifest|revoked|withdrawn_objects)\.csv|{_RELEASE}/{_RELEASE}/report\.html",
+        "what a recipient finds beside the objects",
+        _BESIDE,
+    ),
+    KeyForm("warehouse", rf"[a-z_]{{1,40}}/{_RELEASE}\.parquet", "a table's partition in the embedded default", _TABLE),
+    KeyForm("warehouse", rf"[a-z_]{{1,40}}/\.{_RELEASE}\.lock", "the lock of that partition, an empty file", _TABLE),
+)
+"""Every form of an object's key behind the boundary.  Staging holds the same ones below a run's id and a random number, and
+is empty when nothing runs."""
+
 ASSET_METADATA: Final[dict[str, str]] = {
     "gradient/objects_in": "a count",
     "gradient/bytes": "a count",
     "gradient/rows_out": "a count",
     "gradient/quarantined": "a count",
+    "gradient/balance": "counts by stage",
     "gradient/quarantined_by_reason": "counts by fixed code",
+    "gradient/quarantined_by_status": "counts by fixed code",
+    "gradient/accepted": "a count",
     "gradient/reused": "a count",
     "gradient/processed": "a count",
     "gradient/removed": "a count",
+    "gradient/carried_over": "a count",
     "gradient/withdrawn": "a count",
     "gradient/elements_removed": "a count",
     "gradient/elements_changed": "a count",
@@ -50,13 +95,17 @@ ASSET_METADATA: Final[dict[str, str]] = {
     "gradient/searched": "counts of values and identifiers searched",
     "gradient/hits_by_kind": "counts by kind and column",
     "gradient/suspicious_patterns": "counts by kind of pattern that looks like an identifier nobody knows",
+    "gradient/examples": "keyed pseudonyms of objects",
     "gradient/what_to_do": "fixed text",
     "gradient/contact_sheet": "redacted thumbnails",
     "gradient/column_lineage": "names of columns",
     "gradient/engine": "versions",
-    "gradient/key": "fingerprint of a key; says nothing of it",
+    "gradient/key": "version and fingerprint of a key; says nothing of it",
     "gradient/recipient": "name of an organisation",
     "gradient/report": "address of the release report",
+    "gradient/state": "one of five words: where a release stands",
+    "gradient/manifest_digest": "digest of cleaned objects' digests and pseudonyms",
+    "gradient/smallest_class": "a count",
     "gradient/seconds": "a duration",
     "dagster/uri": "address of a table or bucket",
     "dagster/column_schema": "names of columns",
@@ -67,12 +116,32 @@ ASSET_METADATA: Final[dict[str, str]] = {
 }
 """Every name under which an asset may attach metadata, with the reason why its value says nothing of a person."""
 
+ASSET_TAGS: Final[dict[str, str]] = {
+    "zone": "one of four words",
+    "dagster/kind/": "a word of the catalogue: what an asset is made of",
+    "dagster/code_version": "a version of an engine",
+    "dagster/data_version": "keyed digest of a listing or of a table's content",
+    "dagster/data_version_is_user_provided": "true",
+    "dagster/input_data_version/": "the data version of what an asset was made from",
+    "dagster/input_event_pointer/": "a number of Dagster's own",
+}
+"""Every tag of an asset or of its events, ours and Dagster's; a name that ends in `/` stands for all that begin so."""
+
 RUN_TAGS: Final[dict[str, str]] = {
     "gradient/hospital": "the partition's id in the registry",
     "gradient/release": "the release's name",
     "gradient/listing": "digest of a bucket's listing, keyed",
 }
 """Every tag the platform sets on a run."""
+
+DAGSTER_RUN_TAGS: Final[dict[str, str]] = {
+    "dagster/partition": "the partition: a hospital's id or a release's name",
+    "dagster/partition_set": "a name of Dagster's own",
+    "dagster/run_key": "what a sensor asked for: hospital, keyed digest of a listing, time",
+    "dagster/sensor_name": "the sensor of a hospital",
+    ".dagster/": "names and digests of Dagster's own",
+}
+"""Tags that Dagster itself sets on a run; a name that ends in `/` stands for all that begin so."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MAX_TEXT = 16 * 1024 * 1024

@@ -6,6 +6,9 @@ listed here; anything else (a function, a subquery, another table) is refused wi
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Mapping
+
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -44,6 +47,21 @@ COLUMNS = tuple(
 """What a condition may name: the recipient reads it in the release's report, so no hospital's id (its number will do)."""
 
 
+CODES = (
+    "modality",
+    "patient_sex",
+    "patient_age",
+    "body_part_examined",
+    "photometric_interpretation",
+    "sop_class_uid",
+    "transfer_syntax_uid",
+    "may_show_face",
+    "verdict",
+    "link_method",
+)
+"""Columns whose values are codes of the standard or of this project, never free text."""
+
+
 class CohortError(Exception):
     """The condition can't be used; the message says what is allowed."""
 
@@ -69,6 +87,31 @@ def condition_columns(condition: str) -> list[str]:
     """The columns that a condition names, sorted."""
     parsed = sqlglot.parse_one(cohort_condition(condition), read="bigquery")
     return sorted({column.name for column in parsed.find_all(exp.Column)})
+
+
+def shown_condition(condition: str, known_codes: Mapping[str, Collection[str]]) -> str:
+    """The condition as others may read it: operators, columns, and of the values what can't be a name.
+
+    Numbers and dates stay.  A text stays only beside a column of codes (`CODES`), and only if `known_codes` has it there, that
+    is, if an instance of the platform has this code.  Any other text becomes `…`: whoever wrote it may have typed a name.
+    """
+    parsed = sqlglot.parse_one(f"SELECT 1 FROM prod WHERE {cohort_condition(condition)}", read="bigquery")  # noqa: S608  parsed, never run
+    where = parsed.args["where"].this
+    for literal in list(where.find_all(exp.Literal)):
+        if literal.is_string and not _may_be_shown(literal, known_codes):
+            literal.replace(exp.Literal.string("…"))
+    return str(where.sql(dialect="bigquery"))
+
+
+def _may_be_shown(literal: exp.Literal, known_codes: Mapping[str, Collection[str]]) -> bool:
+    text = str(literal.this)
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        return True
+    beside = literal.parent
+    if not isinstance(beside, (exp.EQ, exp.NEQ, exp.In)):
+        return False
+    columns = {column.name for column in beside.find_all(exp.Column)}
+    return len(columns) == 1 and all(name in CODES and text in known_codes.get(name, ()) for name in columns)
 
 
 def _parts(select: exp.Expression) -> list[str]:

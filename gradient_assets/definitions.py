@@ -17,6 +17,7 @@ from gradient_assets.automation.arrival import arrival_sensors
 from gradient_assets.automation.jobs import all_jobs
 from gradient_assets.checks import all_checks
 from gradient_assets.hospitals import Registry, home_path, load_registry, registry_path
+from gradient_assets.silence import fall_silent
 from resources import Resources, Settings, resources_for
 
 ASSETS = (
@@ -24,6 +25,7 @@ ASSETS = (
     landing.hospital_reports,
     identified.dicom_metadata,
     identified.identified_reports,
+    identified.crosswalk,
     identified.quarantine,
     deidentified.deidentified_metadata,
     deidentified.deidentified_reports,
@@ -33,6 +35,7 @@ ASSETS = (
     public.public_table,
     public.release_dicoms,
     public.release_report,
+    public.release_delivery,
 )
 """Every asset, in the order of the diagram."""
 
@@ -77,4 +80,5 @@ def uri_of(entry: Entry, resources: Resources) -> str:
 @dg.definitions
 def defs() -> dg.Definitions:
     """The graph of this process's environment; put together when Dagster asks, not when this module is imported."""
+    fall_silent(home_path())
     return build_defs()

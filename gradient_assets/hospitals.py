@@ -45,6 +45,8 @@ UndeclaredLanguage = Literal["pass", "quarantine"]
 
 _HOSPITAL_ID = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _SECRET_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.+=@-]+(/(?!\.)[A-Za-z0-9_.+=@-]+)*")
+_RELEASE_RULES = {"approvals": (0, 2), "smallest_class": (1, 1000), "smallest_cell": (1, 1000)}
+"""Field of `releases` → the least and the most it may be."""
 _MAX_NUMBER = 3999  # BigQuery allows 4,000 partitions of one table to be touched by one job
 
 
@@ -113,10 +115,25 @@ class Hospital:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseRules:
+    """What a release has to meet before it may leave.
+
+    `approvals`: names, none of them the author's, that have to approve it.  `smallest_class`: patients that must share age,
+    sex and study year with each other; 1 asks for nothing.  `smallest_cell`: groups of fewer patients are not counted out in
+    a report; 11 is the rule of the US Centers for Medicare & Medicaid Services (Cell Size Suppression Policy, 2020).
+    """
+
+    approvals: int = 1
+    smallest_class: int = 1
+    smallest_cell: int = 11
+
+
+@dataclass(frozen=True, slots=True)
 class Registry:
-    """All registered hospitals, in the order of the file."""
+    """All registered hospitals, in the order of the file, and the rules for releases."""
 
     hospitals: tuple[Hospital, ...]
+    releases: ReleaseRules = ReleaseRules()
 
     @property
     def ids(self) -> list[str]:
@@ -180,7 +197,7 @@ class _RegistryReader:
     def read(self, document: yaml.Node | None) -> Registry:
         if not isinstance(document, yaml.MappingNode):
             self._refuse(document, "", "hospitals", "a mapping with the key `hospitals`")
-        top = self._fields(document, "", ("hospitals",), ())
+        top = self._fields(document, "", ("hospitals",), ("releases",))
         entries = top["hospitals"]
         if not isinstance(entries, yaml.SequenceNode) or not entries.value:
             self._refuse(entries, "", "hospitals", "a list with at least one hospital")
@@ -204,7 +221,21 @@ class _RegistryReader:
                             entry, hospital.id, field, f"a bucket outside of the platform's own folder `{zone}`"
                         )
             hospitals.append(hospital)
-        return Registry(tuple(hospitals))
+        return Registry(tuple(hospitals), self._release_rules(top.get("releases")))
+
+    def _release_rules(self, node: yaml.Node | None) -> ReleaseRules:
+        if node is None:
+            return ReleaseRules()
+        fields = self._fields(node, "", (), tuple(_RELEASE_RULES), parent="releases.")
+        return ReleaseRules(
+            **{name: self._whole(value, f"releases.{name}", *_RELEASE_RULES[name]) for name, value in fields.items()}
+        )
+
+    def _whole(self, node: yaml.Node, field: str, low: int, high: int) -> int:
+        def within(value: str) -> bool:
+            return re.fullmatch(r"[0-9]{1,6}", value) is not None and low <= int(value) <= high
+
+        return int(self._text(node, "", field, within, f"a whole number from {low} to {high}"))
 
     def _hospital(self, entry: yaml.Node) -> Hospital:
         if not isinstance(entry, yaml.MappingNode):

@@ -17,7 +17,7 @@ import click
 
 from gradient_assets.deid.headers.profile import EDITION, NAMED, NOT_BUILT, OPTIONS, Profile
 from gradient_assets.deid.headers.rules import Action, Rules, table
-from gradient_assets.deid.reasons import EXPLANATIONS, Reason
+from gradient_assets.deid.reasons import ACCEPTABLE, EXPLANATIONS, Reason
 from gradient_assets.hospitals import REPORT_ROLES
 from gradient_assets.tables import ALL_TABLES, TableSpec
 from resources.environment import SETTINGS
@@ -92,6 +92,21 @@ REGISTRY_FIELDS = (
 )
 """The fields, in the order of the example; a test compares them with what the reader takes and needs."""
 
+RELEASE_FIELDS = (
+    RegistryField(
+        "releases.approvals", "`1`", "0 to 2: how many people, none of them who asked for it, approve a release."
+    ),
+    RegistryField(
+        "releases.smallest_class",
+        "`1`",
+        "Patients of a release that have to share sex, ages and study years, 1 to 1000; a smaller class stops it.",
+    ),
+    RegistryField(
+        "releases.smallest_cell", "`11`", "Groups of fewer patients are hidden in the report of a release, 1 to 1000."
+    ),
+)
+"""The fields of the section `releases`, beside `hospitals`; a test compares them with what the reader takes."""
+
 _ACTIONS: dict[Action, str] = {
     Action.KEEP: "value is checked against its VR and kept; a sequence is cleaned item by item",
     Action.REMOVE: "element is removed",
@@ -152,6 +167,12 @@ def reasons_table() -> str:
             [[f"`{reason}`", EXPLANATIONS[reason].meaning, EXPLANATIONS[reason].remedy] for reason in Reason],
         )
     )
+
+
+def acceptable_table() -> str:
+    """The reason codes that a person may accept as a false alarm."""
+    codes = [reason for reason in Reason if reason in ACCEPTABLE]
+    return "\n".join(_grid(["reason", "what it means"], [[f"`{code}`", EXPLANATIONS[code].meaning] for code in codes]))
 
 
 def sop_classes_table() -> str:
@@ -318,6 +339,10 @@ def registry_table() -> str:
             *_grid(["field", "default", "meaning"], fields),
             "",
             f"A field without a default is needed. Roles of `report_columns`: {roles}.",
+            "",
+            "Beside `hospitals` a registry may have a section `releases`:",
+            "",
+            *_grid(["field", "default", "meaning"], [[f"`{f.name}`", f.default, f.meaning] for f in RELEASE_FIELDS]),
         ]
     )
 
@@ -338,6 +363,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "settings": settings_table,
     "registry": registry_table,
     "reasons": reasons_table,
+    "acceptable": acceptable_table,
     "sop-classes": sop_classes_table,
 }
 """Parts of files written by hand, by the name in their marker."""

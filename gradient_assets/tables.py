@@ -204,6 +204,7 @@ def _refusals(stage: str, what: str, *, partitioned_by: Literal["hospital", "rel
             _text("reason", "Reason code (docs/quarantine.md).", required=True),
             _text("detail", "Tags, types and counts that help to mend it; never a value.", required=True),
             _text("engine_version", "Version of the engine that refused it.", required=True),
+            _text("profile_digest", "Digest of the profile's content; empty for a stage that reads no profile."),
         ),
     )
 
@@ -215,13 +216,107 @@ REFUSED_DEIDENTIFIED_REPORTS = _refusals("deidentified_reports", "report")
 REFUSED_THUMBNAILS = _refusals("thumbnails", "instance")
 REFUSED_RELEASE = _refusals("release_dicoms", "instance of a release", partitioned_by="release")
 
+
+def _made(stage: str, what: str, *, partitioned_by: Literal["hospital", "release"] = "hospital") -> TableSpec:
+    return TableSpec(
+        name=f"made_{stage}",
+        zone="identified",
+        description=f"What the stage `{stage}` made its rows and objects from, and by which run. One row per {what}.",
+        sort_by=("object_pseudonym", "row_number", "work_token"),
+        partitioned_by=partitioned_by,
+        columns=(
+            *((_text("release", "Partition: the release.", required=True),) if partitioned_by == "release" else ()),
+            *_hospital(),
+            _work_token(),
+            _text("object_pseudonym", "Keyed token of the object: what logs and people call it.", required=True),
+            _text("object_key", "Key of the object in the hospital's bucket.", required=True),
+            _text("etag", "Entity tag of the object as listed."),
+            _text(
+                "object_version", "Version of the object, where the bucket keeps versions and its listing names them."
+            ),
+            _whole("row_number", "Number of the record in a report file; 0 for a whole object.", required=True),
+            _text("engine_version", "Version of the stage that made it.", required=True),
+            _text(
+                "profile_digest",
+                "Digest of the profile's content; empty for a stage that reads no profile.",
+                required=True,
+            ),
+            _text("run_id", "The run that made it.", required=True),
+            _text("objects_json", "Objects it became: {object key: SHA-256}.", required=True),
+        ),
+    )
+
+
+MADE_METADATA = _made("dicom_metadata", "object")
+MADE_IDENTIFIED_REPORTS = _made("identified_reports", "file")
+MADE_DEIDENTIFIED_METADATA = _made("deidentified_metadata", "instance")
+MADE_DEIDENTIFIED_REPORTS = _made("deidentified_reports", "report")
+MADE_THUMBNAILS = _made("thumbnails", "instance")
+MADE_RELEASE = _made("release_dicoms", "instance of a release", partitioned_by="release")
+
+QUARANTINE_STATUS = TableSpec(
+    name="quarantine_status",
+    zone="identified",
+    description="One row per refusal that somebody decided about, with what stands of it. Who and why is in the log only.",
+    sort_by=("work_token", "row_number"),
+    columns=(
+        *_hospital(),
+        _work_token(),
+        _whole("row_number", "Number of the record in a report file; 0 for a whole object.", required=True),
+        _text("status", "open, accepted (passes at the next run) or dropped.", required=True),
+    ),
+)
+
 QUARANTINE = TableSpec(
     name="quarantine",
     zone="identified",
     description="One row per refused object or record of a hospital, over all stages, with its reason. A work list.",
     sort_by=("stage", "object_pseudonym", "row_number", "work_token"),
     cluster_by=("stage", "reason"),
-    columns=REFUSED_METADATA.columns,
+    columns=(
+        *REFUSED_METADATA.columns,
+        _text("status", "open, accepted (passes at the next run) or dropped; docs/quarantine.md.", required=True),
+    ),
+)
+
+
+CROSSWALK = TableSpec(
+    name="crosswalk",
+    zone="identified",
+    description="The way back: one row per original id of a hospital and key version, found by its pseudonym, the original "
+    "sealed with the hospital's key. Rows stay when the object is gone; a withdrawal deletes them.",
+    sort_by=("pseudonym", "key_version", "work_token"),
+    cluster_by=("pseudonym",),
+    columns=(
+        *_hospital(),
+        Column(
+            "work_token",
+            "STRING",
+            "Keyed token of the original as it is spelled, and of the patient whose it is.",
+            True,
+            pattern=TOKEN_PATTERN,
+        ),
+        _text("kind", "What was replaced: patient, uid, accession_number, report.", required=True),
+        _text("pseudonym", "What stands in its place.", required=True),
+        _text("patient_pseudonym", "Pseudonym of the patient whose id it is, of the same key version.", required=True),
+        _text(
+            "sealed",
+            "The original, and of a patient the date shift too: AES-GCM, bound to kind, pseudonym and token.",
+            required=True,
+        ),
+        _whole("key_version", "Version of the hospital's key that the pseudonym was derived with.", required=True),
+        _text("key_fingerprint", "Fingerprint of that version.", required=True),
+        _whole("sealed_with", "Version of the hospital's key that the original is sealed with.", required=True),
+        _text("current_pseudonym", "After a rotation: the pseudonym of the same original under the key in use."),
+    ),
+)
+
+CROSSWALK_SOURCES = TableSpec(
+    name="crosswalk_sources",
+    zone="identified",
+    description="Which rows of dicom_metadata and files of identified_reports the crosswalk has taken in already.",
+    sort_by=("work_token",),
+    columns=(*_hospital(), _work_token()),
 )
 
 
@@ -253,6 +348,26 @@ def _audit(name: str, stage: str, *, partitioned_by: Literal["hospital", "releas
 
 HEADER_AUDIT = _audit("header_audit", "deidentified_metadata")
 RELEASE_AUDIT = _audit("release_audit", "release_dicoms", partitioned_by="release")
+
+RELEASE_FACTS = TableSpec(
+    name="release_facts",
+    zone="identified",
+    description="What the report of a release counts: who is in it as seen from outside, and where boxes came from.",
+    sort_by=("patient_pseudonym", "work_token"),
+    partitioned_by="release",
+    columns=(
+        _text("release", "Partition: the release.", required=True),
+        *_hospital(),
+        _work_token(),
+        _text("patient_pseudonym", "The patient's pseudonym for the recipient.", required=True),
+        _text("study_instance_uid", "Study Instance UID for the recipient.", required=True),
+        _text("modality", "Modality (0008,0060) as delivered."),
+        _text("patient_sex", "Patient's Sex (0010,0040) as delivered."),
+        _text("patient_age", "Patient's Age (0010,1010) as delivered."),
+        _whole("study_year", "Year of the Study Date (0008,0020) as delivered."),
+        _text("boxes_json", "Boxes blacked out, by what found them: {source: count}.", required=True),
+    ),
+)
 
 _INSTANCE_COLUMNS = (
     _text(
@@ -587,9 +702,19 @@ ALL_TABLES: tuple[TableSpec, ...] = (
     REFUSED_DEIDENTIFIED_REPORTS,
     REFUSED_THUMBNAILS,
     REFUSED_RELEASE,
+    QUARANTINE_STATUS,
     QUARANTINE,
+    CROSSWALK,
+    CROSSWALK_SOURCES,
+    MADE_METADATA,
+    MADE_IDENTIFIED_REPORTS,
+    MADE_DEIDENTIFIED_METADATA,
+    MADE_DEIDENTIFIED_REPORTS,
+    MADE_THUMBNAILS,
+    MADE_RELEASE,
     HEADER_AUDIT,
     RELEASE_AUDIT,
+    RELEASE_FACTS,
     DEIDENTIFIED_METADATA,
     DEIDENTIFIED_REPORTS,
     PIXEL_TEXT,

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from resources.errors import holding_back
+
 if TYPE_CHECKING:
     import apache_beam as beam  # importing it takes 2 s, which a worker that only reads a bucket should not pay
 
@@ -84,7 +86,7 @@ class BeamEngine:
                 result = pipeline.run()
                 state = result.wait_until_finish()
         except Exception as error:
-            failure = PipelineFailed(f"pipeline {name}: {kind_of(error)}")
+            failure = holding_back(PipelineFailed(f"pipeline {name}: {kind_of(error)}"), error)
         if failure is not None:
             raise failure
         if state not in (PipelineState.DONE, None):
@@ -104,7 +106,9 @@ class BeamEngine:
         try:
             result = pipeline.run()
         except Exception as error:
-            failure = PipelineFailed(f"pipeline {name}: not accepted by {self.runner}: {kind_of(error)}")
+            failure = holding_back(
+                PipelineFailed(f"pipeline {name}: not accepted by {self.runner}: {kind_of(error)}"), error
+            )
         if failure is not None:
             raise failure
         say(f"{name}: accepted by {self.runner}")

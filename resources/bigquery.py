@@ -24,11 +24,13 @@ import pyarrow.parquet as pq
 from gradient_assets.tables import ALL_TABLES, TableSpec
 from resources import dialect
 from resources.bigquery_tables import BigQueryTables, quoted, table_schema
-from resources.errors import WarehouseError, ZoneRefused, checked_name
+from resources.credentials import Identity
+from resources.errors import WarehouseError, ZoneRefused, checked_name, holding_back
 from resources.full_text import words_of
 from resources.object_store import Bucket
 from resources.parquet_files import conformed
 from resources.staging import Staging, fresh_staging
+from resources.vault import Vault
 from resources.warehouse_contract import WORK_TOKEN, ZONES
 
 PAGE_ROWS = 10_000
@@ -41,14 +43,15 @@ _Answer = TypeVar("_Answer")
 class BigQueryWarehouse:
     """Datasets `<prefix>identified`, `<prefix>deidentified`, `<prefix>public` of one project.  Picklable.
 
-    `numbers` gives each hospital's partition; `client` is for tests and emulators.
+    `numbers` gives each hospital's partition, `staging_areas` each zone's bucket, `identities` as whom a zone is opened;
+    `client` is for tests and emulators.
     """
 
     def __init__(
         self,
         *,
         project: str,
-        staging_area: Bucket,
+        staging_areas: Mapping[str, Bucket],
         numbers: Mapping[str, int],
         location_name: str = "US",
         dataset_prefix: str = "",
@@ -56,12 +59,16 @@ class BigQueryWarehouse:
         zones: Sequence[str] = ZONES,
         specs: Sequence[TableSpec] = ALL_TABLES,
         client: Any = None,
+        identities: Mapping[str, tuple[Identity, ...]] | None = None,
+        vault: Vault | None = None,
     ) -> None:
         self.zones = tuple(zones)
         self.specs = tuple(specs)
-        self._staging_area = staging_area
+        self._staging_areas = dict(staging_areas)
         self._numbers = dict(numbers)
-        self._tables = BigQueryTables(project, location_name, dataset_prefix, endpoint, client)
+        self._tables = BigQueryTables(
+            project, location_name, dataset_prefix, endpoint, client, identities=identities or {}, vault=vault
+        )
 
     def tokens(self, spec: TableSpec, partition: str) -> set[str]:
         """The work tokens that have rows in the partition."""
@@ -147,7 +154,9 @@ class BigQueryWarehouse:
     def query(self, sql: str, parameters: Mapping[str, str | int] | None = None) -> pa.Table:
         """The result of a query; the same allow-list as in the embedded warehouse, so that both mean the same."""
         statement, given = self._prepared(sql), dialect.bound(sql, parameters or {})
-        return self._ask("query", lambda: self._tables.run(statement, given).to_arrow(create_bqstorage_client=False))
+        zone = self._zone_of(sql)
+        rows = self._ask("query", lambda: self._tables.run(statement, given, zone=zone))
+        return self._ask("query", lambda: rows.to_arrow(create_bqstorage_client=False))
 
     def search(self, spec: TableSpec, column: str, terms: str, limit: int = 20) -> pa.Table:
         """The rows whose `column` holds all words of `terms`; BigQuery does not rank, so that `score` is 1 for all."""
@@ -162,7 +171,8 @@ class BigQueryWarehouse:
             f"WHERE {'SEARCH(' + quoted(column) + ', @words)' if words else 'false'} ORDER BY {order} LIMIT @most"
         )
         given: dict[str, str | int] = {"most": max(0, limit), **({"words": words} if words else {})}
-        return self._ask("search", lambda: self._tables.run(statement, given).to_arrow(create_bqstorage_client=False))
+        rows = self._ask("search", lambda: self._tables.run(statement, given, zone=spec.zone))
+        return self._ask("search", lambda: rows.to_arrow(create_bqstorage_client=False))
 
     def drop(self, spec: TableSpec, partition: str) -> None:
         """Remove the partition; one that is not there is no error."""
@@ -173,19 +183,26 @@ class BigQueryWarehouse:
             return
         target = self._ask("prepare", lambda: self._tables.ensure(spec))
         statement = f"DELETE FROM {target} WHERE {column} = @partition"
-        self._ask("drop", lambda: self._tables.run(statement, {"partition": value}))
+        self._ask("drop", lambda: self._tables.run(statement, {"partition": value}, zone=spec.zone))
 
     def content_digest(self, spec: TableSpec, partition: str) -> str:
-        """Digest over the number of rows and two sums of their fingerprints; no row leaves BigQuery for it."""
+        """SHA-256 over the sorted SHA-256 of all rows, taken by BigQuery from what it holds now; no row leaves it.
+
+        In two steps, since one aggregated string holds 100 MB at most (BigQuery, Quotas and limits): rows whose digests begin
+        with the same three digits are hashed together, then these 4,096 digests are.
+        """
         self._admit(spec.zone)
         column, value = self._partition(spec, partition)
         target = self._ask("prepare", lambda: self._tables.ensure(spec))
         statement = (
-            "SELECT COUNT(*) AS total, IFNULL(BIT_XOR(mark), 0) AS mixed, IFNULL(SUM(MOD(mark, 1000000007)), 0) AS added "
-            f"FROM (SELECT FARM_FINGERPRINT(TO_JSON_STRING(t)) AS mark FROM {target} AS t WHERE {column} = @partition)"
+            "SELECT TO_HEX(SHA256(IFNULL(STRING_AGG(part, '' ORDER BY part), ''))) AS digest FROM ("
+            "SELECT TO_HEX(SHA256(STRING_AGG(mark, '' ORDER BY mark))) AS part FROM ("
+            f"SELECT TO_HEX(SHA256(TO_JSON_STRING(t))) AS mark FROM {target} AS t WHERE {column} = @partition) "
+            "GROUP BY SUBSTR(mark, 1, 3))"
         )
-        found = self._ask("digest", lambda: next(iter(self._tables.run(statement, {"partition": value}))))
-        return hashlib.sha256(f"{found['total']}:{found['mixed']}:{found['added']}".encode()).hexdigest()
+        run = self._tables.run
+        found = self._ask("digest", lambda: next(iter(run(statement, {"partition": value}, zone=spec.zone))))
+        return str(found["digest"])
 
     def location(self, spec: TableSpec, partition: str | None = None) -> str:
         """The table's address, with its partition's number."""
@@ -200,7 +217,7 @@ class BigQueryWarehouse:
     def staging(self, zone: str, run_id: str) -> Staging:
         """A fresh prefix `<zone>/staging/<run id>/<random>` of the staging bucket."""
         self._admit(zone)
-        return fresh_staging(self._staging_area.under(f"{zone}/staging"), run_id)
+        return fresh_staging(self._staging_areas[zone].under(f"{zone}/staging"), run_id)
 
     def _admit(self, zone: str) -> None:
         if zone not in self.zones:
@@ -225,6 +242,11 @@ class BigQueryWarehouse:
             self._ask("prepare", lambda spec=spec: self._tables.ensure(spec))  # type: ignore[misc]  # binds the loop's spec
         return dialect.to_bigquery(sql, {name: self._tables.plain_name(spec) for name, spec in known.items()})
 
+    def _zone_of(self, sql: str) -> str:
+        """The zone nearest to the patients that the statement names: its identity may read the ones behind it too."""
+        named = {zone for zone, _ in dialect.tables(sql)}
+        return next((zone for zone in ZONES if zone in named), self.zones[-1] if self.zones else ZONES[-1])
+
     def _batches(
         self, spec: TableSpec, partition: str | None, select: str, schema: pa.Schema, order: str = ""
     ) -> Iterator[pa.RecordBatch]:
@@ -235,7 +257,7 @@ class BigQueryWarehouse:
             column, value = self._partition(spec, partition)
             where, given = f" WHERE {column} = @partition", {"partition": value}
         statement = f"SELECT {select} FROM {target}{where}{order}"
-        rows = self._ask("scan", lambda: self._tables.run(statement, given, page_size=PAGE_ROWS))
+        rows = self._ask("scan", lambda: self._tables.run(statement, given, zone=spec.zone, page_size=PAGE_ROWS))
         batches = self._ask("scan", lambda: iter(rows.to_arrow_iterable(bqstorage_client=None)))
         while (batch := self._ask("scan", lambda: next(batches, None))) is not None:
             yield conformed(batch, schema)
@@ -278,7 +300,7 @@ class BigQueryWarehouse:
             f"INSERT INTO {target} ({columns}) SELECT {columns} FROM replacement; COMMIT TRANSACTION;"
         )
         bound = {**given, "release_partition": value}
-        self._ask("replace", lambda: self._tables.run(script, bound, job_ids=ids))
+        self._ask("replace", lambda: self._tables.run(script, bound, zone=spec.zone, job_ids=ids))
 
     def _ask(self, operation: str, call: Callable[[], _Answer]) -> _Answer:
         # BigQuery quotes values (`Bad int64 value: …`): only the kind of an error goes further.
@@ -287,7 +309,7 @@ class BigQueryWarehouse:
         except WarehouseError:
             raise
         except Exception as error:
-            failure = WarehouseError(f"BigQuery: {operation} failed ({type(error).__name__})")
+            failure = holding_back(WarehouseError(f"BigQuery: {operation} failed ({type(error).__name__})"), error)
         raise failure
 
 

@@ -7,11 +7,14 @@ is `bigquery`'s business.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gradient_assets.tables import TableSpec
+from resources.credentials import Identity, google_credentials, serving
 from resources.errors import WarehouseError
+from resources.vault import Vault
 
 JOB_DEADLINE_S = 3600.0
 LARGEST_NUMBER = 4000
@@ -34,19 +37,31 @@ def table_schema(spec: TableSpec) -> list[Any]:
 
 
 class BigQueryTables:
-    """The tables of one project.  Picklable: the client is opened at first use in each process."""
+    """The tables of one project.  Picklable: a zone's client is opened at first use in each process."""
 
-    def __init__(self, project: str, location: str, prefix: str, endpoint: str | None, client: Any = None) -> None:
+    def __init__(
+        self,
+        project: str,
+        location: str,
+        prefix: str,
+        endpoint: str | None,
+        client: Any = None,
+        *,
+        identities: Mapping[str, tuple[Identity, ...]] | None = None,
+        vault: Vault | None = None,
+    ) -> None:
         self._project = project
         self._location = location
         self._prefix = prefix
         self._endpoint = endpoint
         self._given_client = client
-        self._client: Any = client
+        self._identities = dict(identities or {})
+        self._vault = vault
+        self._clients: dict[str, Any] = {}
         self._ensured: set[str] = set()
 
     def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_client": self._given_client, "_ensured": set()}
+        return {**self.__dict__, "_clients": {}, "_ensured": set()}
 
     def plain_name(self, spec: TableSpec) -> str:
         """`project.dataset.table`."""
@@ -60,12 +75,15 @@ class BigQueryTables:
         """Make the table if it is not there, add columns that it has not; returns its name in a statement."""
         if spec.full_name in self._ensured:
             return self.name(spec)
+        from google.api_core.exceptions import Forbidden
         from google.cloud import bigquery
 
-        client = self._open()
+        client = self._open(spec.zone)
         dataset = bigquery.Dataset(self._dataset(spec.zone))
         dataset.location = self._location
-        client.create_dataset(dataset, exists_ok=True)
+        # An identity of one zone may not make datasets (`deploy/`); one that is missing is told when its table is made.
+        with suppress(Forbidden):
+            client.create_dataset(dataset, exists_ok=True)
         table = bigquery.Table(self.plain_name(spec), schema=table_schema(spec))
         table.description = spec.description
         if spec.partitioned_by == "hospital":
@@ -86,19 +104,20 @@ class BigQueryTables:
 
     def state(self, specs: Sequence[TableSpec]) -> str:
         """The etags of those tables that this object has used: they change with every write."""
-        client = self._open()
         used = [spec for spec in specs if spec.full_name in self._ensured]
-        return ",".join(f"{spec.full_name}={client.get_table(self.plain_name(spec)).etag}" for spec in used)
+        return ",".join(
+            f"{spec.full_name}={self._open(spec.zone).get_table(self.plain_name(spec)).etag}" for spec in used
+        )
 
     def delete(self, spec: TableSpec, partition: str) -> None:
         """Delete the partition `$N`; one that is not there is no error."""
-        self._open().delete_table(f"{self.plain_name(spec)}{partition}", not_found_ok=True)
+        self._open(spec.zone).delete_table(f"{self.plain_name(spec)}{partition}", not_found_ok=True)
 
     def load(self, zone: str, table: str, uris: Sequence[str], schema: list[Any], job_ids: Sequence[str]) -> str:
         """Load Parquet objects into a table that vanishes after a day; returns its name in a statement."""
         from google.cloud import bigquery
 
-        client = self._open()
+        client = self._open(zone)
         name = f"{self._dataset(zone)}.{table}"
         staged = bigquery.Table(name, schema=schema)
         staged.expires = datetime.now(UTC) + timedelta(days=1)
@@ -114,7 +133,7 @@ class BigQueryTables:
                 list(uris), name, job_id=job_id, location=self._location, job_config=config
             )
 
-        self._finished(start, job_ids)
+        self._finished(client, start, job_ids)
         return f"`{name}`"
 
     def replace_partition(
@@ -133,40 +152,40 @@ class BigQueryTables:
             write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
             query_parameters=_parameters(given),
         )
-        self._query(select, config, job_ids)
+        self._query(spec.zone, select, config, job_ids)
 
     def run(
         self,
         statement: str,
         given: Mapping[str, str | int],
         *,
+        zone: str,
         page_size: int | None = None,
         job_ids: Sequence[str] | None = None,
     ) -> Any:
-        """Run a statement or script; returns its rows."""
+        """Run a statement or script with the zone's credentials; returns its rows."""
         from google.cloud import bigquery
 
         config = bigquery.QueryJobConfig(query_parameters=_parameters(given))
         if job_ids is None:
-            client = self._open()
+            client = self._open(zone)
             return client.query(statement, job_config=config, location=self._location).result(
                 timeout=JOB_DEADLINE_S, page_size=page_size
             )
-        return self._query(statement, config, job_ids)
+        return self._query(zone, statement, config, job_ids)
 
-    def _query(self, statement: str, config: Any, job_ids: Sequence[str]) -> Any:
-        client = self._open()
+    def _query(self, zone: str, statement: str, config: Any, job_ids: Sequence[str]) -> Any:
+        client = self._open(zone)
 
         def start(job_id: str) -> Any:
             return client.query(statement, job_config=config, job_id=job_id, location=self._location)
 
-        return self._finished(start, job_ids)
+        return self._finished(client, start, job_ids)
 
-    def _finished(self, start: Any, job_ids: Sequence[str]) -> Any:
+    def _finished(self, client: Any, start: Any, job_ids: Sequence[str]) -> Any:
         """Start the job under the first id that no failed job has, or wait for the one that runs under it."""
         from google.api_core.exceptions import Conflict
 
-        client = self._open()
         for job_id in job_ids:
             try:
                 job = start(job_id)
@@ -180,26 +199,36 @@ class BigQueryTables:
     def _dataset(self, zone: str) -> str:
         return f"{self._project}.{self._prefix}{zone}"
 
-    def _open(self) -> Any:
-        if self._client is None:
-            if self._endpoint:
-                from google.api_core.client_options import ClientOptions
-                from google.auth.credentials import AnonymousCredentials
-                from google.cloud import bigquery
+    def _open(self, zone: str) -> Any:
+        """The client of a zone.  Raises `CredentialsError` when the zone's identities are for other stores only."""
+        if self._given_client is not None:
+            return self._given_client
+        if zone not in self._clients:
+            self._clients[zone] = self._opened(zone)
+        return self._clients[zone]
 
-                # An emulator or a private address; a real one of Google's needs no endpoint.
-                self._client = bigquery.Client(
-                    project=self._project,
-                    location=self._location,
-                    credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]  # google.auth is untyped here
-                    client_options=ClientOptions(api_endpoint=self._endpoint),
-                )
-            else:
-                from dagster_gcp import BigQueryResource
+    def _opened(self, zone: str) -> Any:
+        from google.cloud import bigquery
 
-                with BigQueryResource(project=self._project, location=self._location).get_client() as client:
-                    self._client = client
-        return self._client
+        if self._endpoint:
+            from google.api_core.client_options import ClientOptions
+            from google.auth.credentials import AnonymousCredentials
+
+            # An emulator or a private address; a real one of Google's needs no endpoint.
+            return bigquery.Client(
+                project=self._project,
+                location=self._location,
+                credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]  # google.auth is untyped here
+                client_options=ClientOptions(api_endpoint=self._endpoint),
+            )
+        identity = serving(self._identities.get(zone, ()), "gs")
+        if identity is not None:
+            credentials = google_credentials(identity, self._vault)
+            return bigquery.Client(project=self._project, location=self._location, credentials=credentials)
+        from dagster_gcp import BigQueryResource
+
+        with BigQueryResource(project=self._project, location=self._location).get_client() as client:
+            return client
 
 
 def _parameters(given: Mapping[str, str | int]) -> list[Any]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from resources import full_text
-from resources.errors import WarehouseError
+from resources.errors import WarehouseError, holding_back
 from resources.local_folder import remove_tree
 
 MEMORY_LIMIT = "1GB"
@@ -71,7 +71,7 @@ def run(
     except (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException) as error:
         failure = WarehouseError(f"the statement was refused: {str(error).splitlines()[0]}")
     except Exception as error:
-        failure = WarehouseError(f"the statement failed ({type(error).__name__})")
+        failure = holding_back(WarehouseError(f"the statement failed ({type(error).__name__})"), error)
     raise failure
 
 

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Protocol, cast, get_args
 
 from gradient_assets.deid.identity import SecretKey
 from resources.beam import BeamEngine, Runner
+from resources.credentials import CredentialsError, Identity
+from resources.key_records import KeyKeeper
 from resources.object_store import Bucket, BucketAddress
-from resources.vault import AwsVault, FileVault, GoogleVault, KeyChanged, Vault
+from resources.vault import AwsVault, FileVault, GoogleVault, Vault
 from resources.warehouse import ZONES, EmbeddedWarehouse, Warehouse
 
 if TYPE_CHECKING:  # 0.4 s, which only the stages that look at pictures need to pay
@@ -51,8 +53,22 @@ SETTINGS: tuple[Setting, ...] = (
         "",
         "The registry; by default `hospitals.yaml` in the home, else in the working directory.",
     ),
+    Setting(
+        "GRADIENT_REVISION",
+        "",
+        "Revision of the code, which release reports name; by default the one that the package was installed from, if known.",
+    ),
     Setting("GRADIENT_PROCESSES", "", "Worker processes of a heavy stage; by default one per processor."),
     Setting("GRADIENT_ZONES", ",".join(ZONES), "Zones this process may open, separated by commas."),
+    *(
+        Setting(
+            f"GRADIENT_{zone.upper()}_CREDENTIALS",
+            "",
+            f"As whom the {zone} zone's buckets and tables are opened: `secret:zone/NAME`, `profile:NAME`, `role:ARN`, "
+            "`impersonate:ACCOUNT`, separated by commas; by default the process's own.",
+        )
+        for zone in ZONES
+    ),
     Setting(
         "GRADIENT_WAREHOUSE",
         "",
@@ -93,7 +109,23 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("GRADIENT_THUMBNAILS_URI", "", "Bucket of the thumbnails; by default a folder in the home."),
     Setting("GRADIENT_REQUESTS_URI", "", "Bucket of the requests for releases; by default a folder in the home."),
-    Setting("GRADIENT_FINGERPRINTS_URI", "", "Bucket of the keys' fingerprints; by default a folder in the home."),
+    Setting(
+        "GRADIENT_FINGERPRINTS_URI",
+        "",
+        "Bucket of the keys' versions and fingerprints; by default a folder in the home.",
+    ),
+    Setting(
+        "GRADIENT_WAY_BACK_URI",
+        "",
+        "Bucket of the log of who went back from pseudonyms to originals; by default a folder in the home.",
+    ),
+    Setting(
+        "GRADIENT_PARTITIONS_URI", "", "Bucket of the records of table partitions; by default a folder in the home."
+    ),
+    Setting("GRADIENT_DIAGNOSTICS_URI", "", "Bucket of the sealed texts of errors; by default a folder in the home."),
+    Setting(
+        "GRADIENT_DIAGNOSTICS_DAYS", "30", "Days after which the sealed text of an error is deleted; 0 keeps none."
+    ),
     Setting("GRADIENT_RELEASES_URI", "", "Bucket of the releases; by default a folder in the home."),
     Setting(
         "GRADIENT_TEXT_FINDER",
@@ -101,6 +133,12 @@ SETTINGS: tuple[Setting, ...] = (
         "What finds text in pictures: `rapid` (its models come with the package), `easyocr` (the extra of that name and weight "
         "files) or `tesseract` (the program). Another one makes thumbnails and releases anew.",
         ("rapid", "easyocr", "tesseract"),
+    ),
+    Setting(
+        "GRADIENT_THUMBNAILS_READ",
+        "0.1",
+        "Share of the thumbnails, 0 to 1, in which GRADIENT_SECOND_FINDER looks for text after they were written; objects of a "
+        "release are all read.",
     ),
     Setting(
         "GRADIENT_SECOND_FINDER",
@@ -175,6 +213,32 @@ class Settings:
             raise SettingsError(f"GRADIENT_ZONES names {', '.join(unknown)}; expected some of {', '.join(ZONES)}.")
         return named
 
+    @property
+    def diagnostics_days(self) -> int:
+        """`GRADIENT_DIAGNOSTICS_DAYS`.  Raises `SettingsError`."""
+        value = self["GRADIENT_DIAGNOSTICS_DAYS"]
+        if not (value.isascii() and value.isdigit() and len(value) <= 4):
+            raise SettingsError(f"GRADIENT_DIAGNOSTICS_DAYS is {value!r}; expected a number of days, 0 to 9999.")
+        return int(value)
+
+    def identities(self, zone: str) -> tuple[Identity, ...]:
+        """As whom a zone is opened; empty means the process's own.
+
+        Raises `SettingsError` for one that is written wrongly, and for one that two zones share: whoever had the one zone's
+        credentials would have the other's.
+        """
+        named = {other: self.listed(f"GRADIENT_{other.upper()}_CREDENTIALS") for other in ZONES}
+        for other in ZONES:
+            if other != zone and (shared := set(named[zone]) & set(named[other])):
+                raise SettingsError(
+                    f"GRADIENT_{zone.upper()}_CREDENTIALS and GRADIENT_{other.upper()}_CREDENTIALS both name "
+                    f"{sorted(shared)[0]}; each zone needs its own."
+                )
+        try:
+            return tuple(Identity.parse(text) for text in named[zone])
+        except CredentialsError as error:
+            raise SettingsError(f"GRADIENT_{zone.upper()}_CREDENTIALS: {error}.") from None
+
     def chosen(self, name: str, *, embedded: str, aws: str, gcp: str) -> str:
         """The variable's value, or what `GRADIENT_ENV` stands for."""
         return self[name] or {"embedded": embedded, "aws": aws, "gcp": gcp}[self["GRADIENT_ENV"]]
@@ -202,18 +266,24 @@ class Resources:
     @cached_property
     def vault(self) -> Vault:
         """Keys and credentials.  Raises `SettingsError`; keys belong to the identified zone."""
-        settings = self.settings
         self._admit("identified")
+        return self._vault_as(self.settings.identities("identified"))
+
+    def _vault_as(self, identities: tuple[Identity, ...]) -> Vault:
+        settings = self.settings
+        # A vault can't be opened with a secret of its own.
+        opened_as = tuple(identity for identity in identities if identity.kind != "secret")
         kind = settings.chosen("GRADIENT_VAULT", embedded="file", aws="aws", gcp="google")
         if kind == "aws":
             return AwsVault(
                 settings["GRADIENT_SECRET_PREFIX"] or "gradient/",
                 settings["GRADIENT_AWS_REGION"] or None,
                 settings["GRADIENT_SECRETS_ENDPOINT"] or None,
+                opened_as,
             )
         if kind == "google":
             project = settings.needed("GRADIENT_GCP_PROJECT", "Google Secret Manager")
-            return GoogleVault(project, settings["GRADIENT_SECRET_PREFIX"] or "gradient_-_")
+            return GoogleVault(project, settings["GRADIENT_SECRET_PREFIX"] or "gradient_-_", opened_as)
         return FileVault(settings.home / "identified" / "secrets")
 
     @cached_property
@@ -233,12 +303,17 @@ class Resources:
         )
         return BigQueryWarehouse(
             project=settings.needed("GRADIENT_GCP_PROJECT", "BigQuery"),
-            staging_area=Bucket(staging),
+            staging_areas={
+                zone: Bucket(replace(staging, identities=settings.identities(zone)), self._vault_as(()))
+                for zone in settings.zones
+            },
             numbers={hospital.id: hospital.number for hospital in registry},
             location_name=settings["GRADIENT_BIGQUERY_LOCATION"],
             dataset_prefix=settings["GRADIENT_DATASET_PREFIX"],
             endpoint=settings["GRADIENT_BIGQUERY_ENDPOINT"] or None,
             zones=settings.zones,
+            identities={zone: settings.identities(zone) for zone in settings.zones},
+            vault=self._vault_as(()),
         )
 
     @cached_property
@@ -264,8 +339,23 @@ class Resources:
         return self._own_bucket("GRADIENT_REQUESTS_URI", "identified", "release_requests")
 
     @cached_property
+    def diagnostics(self) -> Bucket:
+        """What errors said, sealed; identified, since a text may quote a record."""
+        return self._own_bucket("GRADIENT_DIAGNOSTICS_URI", "identified", "diagnostics")
+
+    @cached_property
+    def partition_records(self) -> Bucket:
+        """What each table partition was when it was written; identified, so that who may change a table can't change both."""
+        return self._own_bucket("GRADIENT_PARTITIONS_URI", "identified", "partitions")
+
+    @cached_property
     def _fingerprints(self) -> Bucket:
         return self._own_bucket("GRADIENT_FINGERPRINTS_URI", "identified", "key_fingerprints")
+
+    @cached_property
+    def way_back_log(self) -> Bucket:
+        """Who went back from a pseudonym to an original; one object per use."""
+        return self._own_bucket("GRADIENT_WAY_BACK_URI", "identified", "way_back_log")
 
     @cached_property
     def text_finder(self) -> TextFinder:
@@ -291,23 +381,26 @@ class Resources:
         except ValueError as error:
             raise SettingsError(f"{variable} is {settings[variable]!r}: {error}") from None
 
+    @cached_property
+    def keys(self) -> KeyKeeper:
+        """Which version of each key is in use, and every version that was."""
+        return KeyKeeper(self.vault, self._fingerprints)
+
     def key(self, secret_name: str) -> SecretKey:
-        """The key of that name, if it is the one that was first used.
+        """The version of that key which is in use, if it is the one that was recorded.
 
         Another key would make other pseudonyms of the same patients without a word: half of a table would no longer belong
         to the rest.  Raises `MissingKey` and `KeyChanged`.
         """
-        key = self.vault.key(secret_name)
-        name = f"{secret_name}.txt"
-        if not self._fingerprints.exists(name):
-            self._fingerprints.put(name, key.fingerprint.encode())
-        first = self._fingerprints.get(name).decode()
-        if first != key.fingerprint:
-            raise KeyChanged(
-                f"Key '{secret_name}' has the fingerprint {key.fingerprint}; the tables were made with {first}. Restore that "
-                "key. To begin anew with another one, register another secret_name and materialize everything again."
-            )
-        return key
+        return self.keys.current(secret_name)
+
+    def former_keys(self, secret_name: str) -> tuple[SecretKey, ...]:
+        """The versions that were in use before, newest first: what was named under them is still to be found.
+
+        Raises `MissingKey` and `KeyChanged`.
+        """
+        before = self.keys.recorded(secret_name)[:-1]
+        return tuple(self.keys.version(secret_name, one.version) for one in reversed(before))
 
     def hospital_bucket(self, hospital: RegisteredHospital, kind: str) -> Bucket:
         """The hospital's bucket of `dicoms` or `reports`, opened with that hospital's credentials."""
@@ -321,7 +414,11 @@ class Resources:
 
     def _own_bucket(self, variable: str, zone: str, folder: str) -> Bucket:
         self._admit(zone)
-        return Bucket(self._address(self.settings[variable] or (self.settings.home / zone / folder).as_uri(), None))
+        address = self._address(self.settings[variable] or (self.settings.home / zone / folder).as_uri(), None)
+        if address.scheme == "file":
+            return Bucket(address)
+        # The vault for the zone's own `secret:zone/…` alone: who may read which secret, the vault's service decides.
+        return Bucket(replace(address, identities=self.settings.identities(zone)), self._vault_as(()))
 
     def _admit(self, zone: str) -> None:
         if zone not in self.settings.zones:

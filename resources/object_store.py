@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
+from resources.credentials import CredentialsError, Identity, google_provider, s3_provider, secret_fields, serving
+from resources.errors import holding_back
 from resources.local_folder import FileStat, KeyOutsideFolder, LocalFolder
 from resources.range_reader import RangeReader
-from resources.vault import MissingKey, Vault
+from resources.vault import Vault
 
 if TYPE_CHECKING:
     from obstore.store import GCSStore, S3Store
@@ -65,6 +67,8 @@ class ObjectStat:
     etag: str
     size: int
     last_modified: datetime
+    version: str | None = None
+    """Where the store keeps versions and its answer names one; listings of S3 don't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,9 @@ class BucketAddress:
 
     `uri` is a folder's path or `file://`, `s3://bucket/prefix`, `gs://bucket/prefix`.  `secret_name` names a JSON text in the
     vault: `access_key_id`, `secret_access_key`, `session_token`, `profile`, `endpoint`, `region` for S3, `service_account`
-    (the key file's content) or `endpoint` for GCS, all optional.  Without `secret_name` the client library's own search
-    (environment, workload identity) decides.  `must_exist` is for a folder that somebody else fills: a mount that is missing
+    (the key file's content) or `endpoint` for GCS, all optional.  Without `secret_name` the bucket is opened as the first of
+    `identities` that serves its kind; with none of them the client library's own search (environment, workload identity)
+    decides.  `must_exist` is for a folder that somebody else fills: a mount that is missing
     would else be an empty bucket, and everything read from it before would count as deleted.
     """
 
@@ -83,6 +88,7 @@ class BucketAddress:
     endpoint: str | None = None
     region: str | None = None
     must_exist: bool = False
+    identities: tuple[Identity, ...] = ()
     retry_deadline_s: float = RETRY_DEADLINE_S
     request_deadline_s: float = REQUEST_DEADLINE_S
 
@@ -159,7 +165,7 @@ class Bucket:
                 key = meta["path"]
                 if not beginning or key.startswith(prefix):
                     etag = (meta["e_tag"] or "").strip('"') or f"{meta['last_modified'].timestamp():.0f}-{meta['size']}"
-                    yield ObjectStat(key, etag, meta["size"], meta["last_modified"])
+                    yield ObjectStat(key, etag, meta["size"], meta["last_modified"], meta["version"])
 
     def stat(self, key: str) -> ObjectStat:
         """What the listing says of one object.  Raises `StoreError`."""
@@ -170,7 +176,8 @@ class Bucket:
 
         store = self._open()
         meta = _guarded("stat", lambda: obstore.head(store, key))
-        return ObjectStat(key, (meta["e_tag"] or "").strip('"'), meta["size"], meta["last_modified"])
+        etag = (meta["e_tag"] or "").strip('"')
+        return ObjectStat(key, etag, meta["size"], meta["last_modified"], meta["version"])
 
     def get(self, key: str) -> bytes:
         """The whole object.  Raises `StoreError`."""
@@ -287,13 +294,13 @@ def _guarded(operation: str, call: Callable[[], _Answer]) -> _Answer:
         raise
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         failure = ObjectVanished(f"{operation}: no such object")
-    except (PermissionError, exceptions.PermissionDeniedError, exceptions.UnauthenticatedError):
-        failure = AccessDenied(f"{operation}: access denied")
-    except (KeyOutsideFolder, ValueError, exceptions.InvalidPathError, UnicodeError):
-        failure = KeyRefused(f"{operation}: a name that the store can't address")
+    except (PermissionError, exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+        failure = holding_back(AccessDenied(f"{operation}: access denied"), error)
+    except (KeyOutsideFolder, ValueError, exceptions.InvalidPathError, UnicodeError) as error:
+        failure = holding_back(KeyRefused(f"{operation}: a name that the store can't address"), error)
     except Exception as error:
         # A file name too long for the file system, a dead server, a full disk: only the type goes further.
-        failure = StoreUnavailable(f"{operation}: {type(error).__name__}{_error_number(error)}")
+        failure = holding_back(StoreUnavailable(f"{operation}: {type(error).__name__}{_error_number(error)}"), error)
     # Raised outside the handler: the original's text quotes the key, and a chained error is printed with it.
     raise failure
 
@@ -310,7 +317,7 @@ def _stat_of_file(found: FileStat) -> ObjectStat:
 def _open_remote(address: BucketAddress, vault: Vault | None) -> S3Store | GCSStore:
     from obstore.store import GCSStore, S3Store
 
-    credentials = _credentials(address, vault)
+    identity, credentials = _credentials(address, vault)
     parts = urlsplit(address.uri)
     endpoint = address.endpoint or credentials.get("endpoint")
     options: dict[str, Any] = {
@@ -325,27 +332,32 @@ def _open_remote(address: BucketAddress, vault: Vault | None) -> S3Store | GCSSt
     }
     try:
         if address.scheme == "s3":
-            return S3Store(parts.netloc, **options, **_s3_options(address, credentials, endpoint))
-        return GCSStore(parts.netloc, **options, **_gcs_options(credentials, endpoint))
+            return S3Store(parts.netloc, **options, **_s3_options(address, credentials, endpoint, identity))
+        return GCSStore(parts.netloc, **options, **_gcs_options(credentials, endpoint, identity))
     except Exception as error:
-        kind = type(error).__name__
-    raise AccessDenied(
-        f"the client of a {address.scheme} bucket could not be opened ({kind}); check its secret's fields"
-    )
+        failure = holding_back(
+            AccessDenied(
+                f"the client of a {address.scheme} bucket could not be opened ({type(error).__name__}); "
+                "check its secret's fields, or the identity of its zone"
+            ),
+            error,
+        )
+    raise failure
 
 
-def _s3_options(address: BucketAddress, credentials: dict[str, Any], endpoint: str | None) -> dict[str, Any]:
+def _s3_options(
+    address: BucketAddress, credentials: dict[str, Any], endpoint: str | None, identity: Identity | None
+) -> dict[str, Any]:
     found: dict[str, Any] = {
         name: credentials[name]
         for name in ("access_key_id", "secret_access_key", "session_token")
         if credentials.get(name)
     }
-    if credentials.get("profile"):
-        import boto3  # type: ignore[import-untyped]  # ships no types
-        from obstore.auth.boto3 import Boto3CredentialProvider
-
-        found["credential_provider"] = Boto3CredentialProvider(boto3.Session(profile_name=credentials["profile"]))
     region = address.region or credentials.get("region")
+    if credentials.get("profile"):
+        identity = Identity("profile", str(credentials["profile"]))
+    if identity is not None and identity.kind != "secret":
+        found["credential_provider"] = s3_provider(identity, region)
     if region:
         found["region"] = region
     if endpoint:
@@ -354,8 +366,10 @@ def _s3_options(address: BucketAddress, credentials: dict[str, Any], endpoint: s
     return found
 
 
-def _gcs_options(credentials: dict[str, Any], endpoint: str | None) -> dict[str, Any]:
+def _gcs_options(credentials: dict[str, Any], endpoint: str | None, identity: Identity | None) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    if identity is not None and identity.kind == "impersonate":
+        found["credential_provider"] = google_provider(identity, None)
     if credentials.get("service_account"):
         account = credentials["service_account"]
         found["service_account_key"] = account if isinstance(account, str) else json.dumps(account)
@@ -365,20 +379,18 @@ def _gcs_options(credentials: dict[str, Any], endpoint: str | None) -> dict[str,
     return found
 
 
-def _credentials(address: BucketAddress, vault: Vault | None) -> dict[str, Any]:
-    if address.secret_name is None:
-        return {}
-    if vault is None:
-        raise AccessDenied("the bucket names a secret, but no vault was given")
+def _credentials(address: BucketAddress, vault: Vault | None) -> tuple[Identity | None, dict[str, Any]]:
+    failure: AccessDenied
     try:
-        fields = json.loads(vault.text(address.secret_name))
-    except MissingKey as error:
-        raise AccessDenied(str(error)) from None
-    except ValueError:
-        fields = None
-    if not isinstance(fields, dict):
-        raise AccessDenied("the secret of a bucket is no JSON object")
-    return fields
+        if address.secret_name is not None:
+            return None, secret_fields(address.secret_name, vault)
+        identity = serving(address.identities, address.scheme)
+        if identity is None or identity.kind != "secret":
+            return identity, {}
+        return identity, secret_fields(identity.name, vault)
+    except CredentialsError as error:
+        failure = AccessDenied(str(error))
+    raise failure
 
 
 __all__ = [

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from resources.errors import WarehouseError
+from resources.errors import WarehouseError, holding_back
 from resources.local_folder import put_in_place
 
 ROW_GROUP_ROWS = 65_536
@@ -30,7 +30,8 @@ def write(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> i
     rows = 0
     try:
         # Batches arrive cut at random; only whole row groups are written, so that the cuts leave no trace.
-        with pq.ParquetWriter(part, schema, compression="zstd", version="2.6") as writer:
+        # No statistics: they would repeat the smallest and the largest value of each column in the footer.
+        with pq.ParquetWriter(part, schema, compression="zstd", version="2.6", write_statistics=False) as writer:
             for table in _row_groups(schema, batches):
                 writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
                 rows += table.num_rows
@@ -40,7 +41,7 @@ def write(path: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> i
         raise
     except Exception as error:
         # Arrow and DuckDB quote the value that did not fit.
-        failure = WarehouseError(f"a partition could not be written ({type(error).__name__})")
+        failure = holding_back(WarehouseError(f"a partition could not be written ({type(error).__name__})"), error)
     finally:
         part.unlink(missing_ok=True)
     raise failure

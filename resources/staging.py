@@ -25,8 +25,9 @@ STALE_STAGING_S = 24 * 3600
 class Staging(AbstractContextManager["Staging"]):
     """A prefix for one step's work; gone when the `with` block ends."""
 
-    def __init__(self, bucket: Bucket, lock: int | None = None) -> None:
+    def __init__(self, bucket: Bucket, root: Bucket, lock: int | None = None) -> None:
         self.bucket = bucket
+        self.root = root
         self.uri = bucket.uri
         self._lock = lock
 
@@ -49,9 +50,9 @@ def fresh_staging(root: Bucket, run_id: str) -> Staging:
     prefix = root.under(f"{run_id}/{secrets.token_hex(8)}")
     if root.address.scheme != "file":
         _sweep_remote(root)
-        return Staging(prefix)
+        return Staging(prefix, root)
     _sweep_folder(root.address.folder)
-    return Staging(prefix, _claim(prefix.address.folder))
+    return Staging(prefix, root, _claim(prefix.address.folder))
 
 
 def _lock_of(folder: Path) -> Path:

@@ -1,23 +1,33 @@
 """Where keys and credentials are kept: a folder of files, AWS Secrets Manager, Google Secret Manager.
 
-Belongs here: fetching a secret by its name, and making one that is not there yet.  What is derived from a key is
-`gradient_assets.deid.identity`'s business.  No vault ever makes a key by itself, overwrites one, or has a default.
+Belongs here: fetching a secret by its name, making one that is not there yet, and making a key's next version.  Which
+version is in use is `key_records`' business, what is derived from a key `gradient_assets.deid.identity`'s.  No vault ever
+makes a key by itself, overwrites one, or has a default.
 
-Names look like `hospital/st-mary` or `recipient/uni-x`; `<name>/bucket` holds a bucket's credentials as JSON.
+Names look like `hospital/st-mary` or `recipient/uni-x`; `<name>/bucket` holds a bucket's credentials as JSON.  Each version
+of a key is a secret of its own, so that every service's own "create, never replace" guards it: version 1 has the key's
+name, version n the name with `v<n>` (`<name>.v<n>.key`, `<name>/v<n>`, `<name>_-_v<n>`).
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from gradient_assets.deid.identity import KeyFileError, SecretKey, create_key_file, read_key_file
+from resources.credentials import CredentialsError, Identity, aws_session, google_credentials, serving
 
 _NAME = re.compile(r"(?!\.)[A-Za-z0-9_.+=@-]+(/(?!\.)[A-Za-z0-9_.+=@-]+)*")
 """As the registry allows; a segment that starts with a dot could climb out of a folder."""
+
+_LOOKS_LIKE_A_VERSION = re.compile(r"(.*[./])?v[0-9]+")
+"""A key of such a name would stand where a version of another key is looked for."""
+
+MAX_VERSIONS = 1000
+"""A key rotated every month for eighty years."""
 
 
 class VaultError(Exception):
@@ -39,16 +49,27 @@ class KeyChanged(VaultError):  # noqa: N818  as above
 class Vault(Protocol):
     """Secrets by name.  Picklable, so that Beam workers can open a bucket with it."""
 
-    def key(self, name: str) -> SecretKey:
-        """The key of this name.  Raises `MissingKey`."""
+    def key(self, name: str, version: int | None = None) -> SecretKey:
+        """That version of the key, by default the newest one.  Raises `MissingKey`."""
         ...
 
     def create(self, name: str) -> SecretKey:
-        """Make a new key under this name.  Raises `KeyExists`."""
+        """Make version 1 of a new key.  Raises `KeyExists`."""
         ...
 
-    def exists(self, name: str) -> bool:
-        """Whether there is a key of this name.  Raises `MissingKey` if the vault can't say."""
+    def exists(self, name: str, version: int = 1) -> bool:
+        """Whether there is that version of the key.  Raises `MissingKey` if the vault can't say."""
+        ...
+
+    def versions(self, name: str) -> tuple[int, ...]:
+        """The versions that there are, in order; none for a key that is not there.  Raises `MissingKey` as `exists`."""
+        ...
+
+    def rotate(self, name: str, version: int | None = None) -> SecretKey:
+        """Make that version of a key that is there, by default the next one.
+
+        Raises `MissingKey`, and `KeyExists` when another process was faster.
+        """
         ...
 
     def text(self, name: str) -> str:
@@ -56,31 +77,68 @@ class Vault(Protocol):
         ...
 
 
+class _Versioned(Protocol):
+    """What the three vaults have in common: counting versions, and making the next one."""
+
+    __slots__ = ()
+
+    def key(self, name: str, version: int | None = None) -> SecretKey:
+        """That version of the key, by default the newest one.  Raises `MissingKey`."""
+        wanted = max(self.versions(name), default=1) if version is None else version
+        return replace(self._read(name, wanted), id=name, version=wanted)
+
+    def create(self, name: str) -> SecretKey:
+        """Make version 1 of a new key.  Raises `KeyExists`, or `MissingKey` if the vault does not take it."""
+        return self._new(name, 1)
+
+    def versions(self, name: str) -> tuple[int, ...]:
+        """The versions that there are, in order.  One that is missing between others is not the end of them all."""
+        found: list[int] = []
+        for version in range(1, MAX_VERSIONS + 1):
+            if self.exists(name, version):
+                found.append(version)
+            elif version > 1 and version - 1 not in found:
+                break  # two missing in a row
+        return tuple(found)
+
+    def rotate(self, name: str, version: int | None = None) -> SecretKey:
+        """Make that version, by default the next one.  Raises `MissingKey`, and `KeyExists` when another was faster."""
+        newest = self.key(name)
+        return self._new(name, newest.version + 1 if version is None else version)
+
+    def _new(self, name: str, version: int) -> SecretKey:
+        return replace(self._make(name, version), id=name, version=version)
+
+    def exists(self, name: str, version: int = 1) -> bool: ...
+
+    def _read(self, name: str, version: int) -> SecretKey: ...
+
+    def _make(self, name: str, version: int) -> SecretKey: ...
+
+
 @dataclass(frozen=True, slots=True)
-class FileVault:
+class FileVault(_Versioned):
     """A file of mode 0600 for each secret: `<folder>/<name>.key` for keys, `<folder>/<name>.json` for other secrets."""
 
     folder: Path
 
-    def key(self, name: str) -> SecretKey:
-        """The key of this name.  Raises `MissingKey`."""
+    def exists(self, name: str, version: int = 1) -> bool:
+        """Whether there is a key file of that version, readable or not."""
+        return self._key_path(name, version).exists()
+
+    def _read(self, name: str, version: int) -> SecretKey:
         try:
-            return read_key_file(self._path(name, ".key"))
+            return read_key_file(self._key_path(name, version))
         except KeyFileError as error:
             raise MissingKey(str(error)) from None
 
-    def create(self, name: str) -> SecretKey:
-        """Make a new key file.  Raises `KeyExists`."""
-        path = self._path(name, ".key")
+    def _make(self, name: str, version: int) -> SecretKey:
+        path = self._key_path(name, version)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             return create_key_file(path)
         except KeyFileError as error:
-            raise KeyExists(str(error)) from None
-
-    def exists(self, name: str) -> bool:
-        """Whether there is a key file of this name, readable or not."""
-        return self._path(name, ".key").exists()
+            raise (KeyExists if path.exists() else MissingKey)(str(error)) from None
 
     def text(self, name: str) -> str:
         """The content of `<name>.json`.  Raises `MissingKey`, also when group or others may read it."""
@@ -94,26 +152,29 @@ class FileVault:
         except (OSError, UnicodeDecodeError) as error:
             raise MissingKey(f"Secret file {path} can't be read ({type(error).__name__}).") from None
 
+    def _key_path(self, name: str, version: int) -> Path:
+        return self._path(_key_name(name), ".key" if version == 1 else f".v{version}.key")
+
     def _path(self, name: str, ending: str) -> Path:
         return self.folder / f"{_checked(name)}{ending}"
 
 
 @dataclass(frozen=True, slots=True)
-class AwsVault:
+class AwsVault(_Versioned):
     """AWS Secrets Manager through dagster-aws; the secret's id is `<prefix><name>`."""
 
     prefix: str = "gradient/"
     region: str | None = None
     endpoint: str | None = None
+    identities: tuple[Identity, ...] = ()
 
-    def key(self, name: str) -> SecretKey:
-        """The key of this name.  Raises `MissingKey`."""
-        return _key_from_text(self.text(name), name)
+    def _read(self, name: str, version: int) -> SecretKey:
+        return _key_from_text(self.text(_segment(name, version)), name)
 
-    def create(self, name: str) -> SecretKey:
-        """Make a new secret; the service itself refuses a second one.  Raises `KeyExists` or `MissingKey`."""
+    def _make(self, name: str, version: int) -> SecretKey:
+        # The service itself refuses a second secret of one id.
         key = SecretKey.generate()
-        secret_id = self.prefix + _checked(name)
+        secret_id = self.prefix + _segment(name, version)
         failure: Exception
         try:
             self._client().create_secret(Name=secret_id, SecretString=key.to_text())
@@ -125,9 +186,9 @@ class AwsVault:
                 failure = MissingKey(f"secret '{name}' could not be made ({_aws_code(error)})")
         raise failure
 
-    def exists(self, name: str) -> bool:
+    def exists(self, name: str, version: int = 1) -> bool:
         """Whether the secret is there.  Raises `MissingKey` if the service can't say."""
-        secret_id = self.prefix + _checked(name)
+        secret_id = self.prefix + _segment(name, version)
         try:
             self._client().describe_secret(SecretId=secret_id)
         except Exception as error:
@@ -152,6 +213,8 @@ class AwsVault:
         )
 
     def _client(self) -> Any:
+        if identity := _opened_as(self.identities, "s3"):
+            return aws_session(identity, self.region).client("secretsmanager", endpoint_url=self.endpoint)
         from dagster_aws.secretsmanager import SecretsManagerResource
 
         with warnings.catch_warnings():
@@ -161,20 +224,22 @@ class AwsVault:
 
 
 @dataclass(frozen=True, slots=True)
-class GoogleVault:
-    """Google Secret Manager; the secret's id is the name with `/` as `_-_` (ids hold no slash), newest version."""
+class GoogleVault(_Versioned):
+    """Google Secret Manager; the secret's id is the name with `/` as `_-_` (ids hold no slash).
+
+    The service's own versions are not used for ours: adding one can't be refused when another process was faster.
+    """
 
     project: str
     prefix: str = "gradient_-_"
+    identities: tuple[Identity, ...] = ()
 
-    def key(self, name: str) -> SecretKey:
-        """The key of this name.  Raises `MissingKey`."""
-        return _key_from_text(self.text(name), name)
+    def _read(self, name: str, version: int) -> SecretKey:
+        return _key_from_text(self.text(_segment(name, version)), name)
 
-    def create(self, name: str) -> SecretKey:
-        """Make a new secret with one version.  Raises `KeyExists` or `MissingKey`."""
+    def _make(self, name: str, version: int) -> SecretKey:
         key = SecretKey.generate()
-        secret_id, client = self._id(name), self._client()
+        secret_id, client = self._id(_segment(name, version)), self._client()
         failure: Exception
         try:
             made = client.create_secret(
@@ -189,9 +254,9 @@ class GoogleVault:
                 failure = MissingKey(f"secret '{name}' could not be made ({type(error).__name__})")
         raise failure
 
-    def exists(self, name: str) -> bool:
+    def exists(self, name: str, version: int = 1) -> bool:
         """Whether the secret is there.  Raises `MissingKey` if the service can't say."""
-        secret = f"projects/{self.project}/secrets/{self._id(name)}"
+        secret = f"projects/{self.project}/secrets/{self._id(_segment(name, version))}"
         try:
             self._client().get_secret(name=secret)
         except Exception as error:
@@ -225,7 +290,17 @@ class GoogleVault:
     def _client(self) -> Any:
         from google.cloud import secretmanager
 
+        if identity := _opened_as(self.identities, "gs"):
+            return secretmanager.SecretManagerServiceClient(credentials=google_credentials(identity, None))
         return secretmanager.SecretManagerServiceClient()
+
+
+def _opened_as(identities: tuple[Identity, ...], scheme: str) -> Identity | None:
+    try:
+        return serving(identities, scheme)
+    except CredentialsError:
+        pass
+    raise MissingKey("the identified zone's credentials name nobody who may open this vault")
 
 
 def _checked(name: str) -> str:
@@ -234,6 +309,17 @@ def _checked(name: str) -> str:
             "a secret's name is made of letters, digits and _.+=@-, with single '/'; no part starts with '.'"
         )
     return name
+
+
+def _key_name(name: str) -> str:
+    if _LOOKS_LIKE_A_VERSION.fullmatch(_checked(name)):
+        raise MissingKey("a key's name does not end like a version (`v2`, `x/v2`, `x.v2`); choose another secret_name")
+    return name
+
+
+def _segment(name: str, version: int) -> str:
+    """The name under which a cloud service keeps a version."""
+    return _key_name(name) if version == 1 else f"{_key_name(name)}/v{version}"
 
 
 def _key_from_text(text: str, name: str) -> SecretKey:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from gradient_assets.tables import (
+    CROSSWALK,
     DEIDENTIFIED_METADATA,
     DEIDENTIFIED_REPORTS,
     DICOM_METADATA,
@@ -119,12 +120,28 @@ ENTRIES: tuple[Entry, ...] = (
         table=IDENTIFIED_REPORTS,
     ),
     Entry(
+        "crosswalk",
+        "identified",
+        "identified",
+        frozenset({"bigquery"}),
+        (PRIVACY, PLATFORM),
+        "The way back from pseudonyms to patient ids, UIDs, accession numbers and report ids, with the date shift. Originals "
+        "are sealed with the hospital's key. Rows stay when an object is gone; after a rotation of the key old pseudonyms are "
+        "linked to new ones; a withdrawal deletes rows.",
+        "One original id under one version of the key, sealed, found by its pseudonym.",
+        "The platform. People go back by `gradient reidentify`, one pseudonym at a time, with a reason that is logged.",
+        "Materialize the partition again: only what is new is taken in. It needs every version of the key whose rows were not "
+        "carried over yet.",
+        table=CROSSWALK,
+    ),
+    Entry(
         "quarantine",
         "identified",
         "identified",
         frozenset({"sql", "bigquery"}),
         (PRIVACY, PLATFORM),
-        "What the stages refused, with reason, so that in = out + quarantined at every stage. A work list.",
+        "What the stages refused, with reason and how it stands, so that in = out + quarantined + withdrawn at every stage. "
+        "A work list: `gradient quarantine` shows it and decides about it.",
         "One refused object or record and its reason code (docs/quarantine.md).",
         "The platform, and the privacy officer.",
         "Follow the reason's advice, then materialize the hospital again; what was mended leaves the list by itself.",
@@ -222,7 +239,7 @@ ENTRIES: tuple[Entry, ...] = (
         frozenset({"beam", "s3", "dicom"}),
         (PRIVACY, CURATORS),
         "The DICOM objects of a release: header profile, pixel cleaning and a second look by another model, under the "
-        "recipient's own pseudonyms. They wait under `_prepared/` until the check has passed.",
+        "recipient's own pseudonyms. They wait under `_prepared/` until they are approved and delivered.",
         "One cleaned DICOM object.",
         "The recipient, after delivery.",
         "`gradient release` with the same name: finished objects are kept, the rest is made.",
@@ -246,11 +263,24 @@ ENTRIES: tuple[Entry, ...] = (
         "public",
         frozenset({"html", "s3"}),
         (PRIVACY,),
-        "The delivery itself and its report: moves the checked objects to the recipient's part of the bucket, with manifest "
-        "and report beside them.",
+        "What an approver reads: who is in the release, what was removed, what the checks found, and pictures of what leaves. "
+        "It waits with the objects; nothing is delivered by it.",
         "One report per release.",
-        "The recipient and the privacy officer.",
+        "The privacy officer; after delivery the recipient.",
         "`gradient release` with the same name.",
+        bucket="releases",
+    ),
+    Entry(
+        "release_delivery",
+        "public",
+        "public",
+        frozenset({"s3", "dicom"}),
+        (PRIVACY,),
+        "The delivery: moves the objects of an approved release to the recipient's part of the bucket, with manifest and "
+        "report. It refuses what is not approved exactly as it is.",
+        "One delivered release.",
+        "The recipient.",
+        "`gradient deliver` with the same name; `gradient revoke` takes it back.",
         bucket="releases",
     ),
 )

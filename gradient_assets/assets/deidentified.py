@@ -20,6 +20,7 @@ from gradient_assets.sql import statement
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DEIDENTIFIED_REPORTS, FINAL_TABLE, PIXEL_TEXT, PROD
 from gradient_assets.ui.contact_sheet import contact_sheet
 from gradient_assets.ui.lineage import sql_metadata
+from gradient_assets.verification import Verifier
 from resources import Resources
 
 DEIDENTIFIED = ("dicom_metadata", "identified_reports")
@@ -34,7 +35,9 @@ def deidentified_metadata(
     work = HospitalWork.open(context, registry, resources)
     step = CleanHeaders(work.hospital, work.profile, work.identity)
     known = gather(resources.warehouse, work.hospital.id)
-    counts = work.stage.run(step, work.source.headers(known, work.profile, step.version), everyone=known.everyone())
+    stage, verifier = work.stage, Verifier.of_hospital(resources, work.hospital)
+    counts = stage.run(step, work.source.headers(known, work.profile, step.version), everyone=known.everyone())
+    counts = stage.isolate(step, verifier.to_isolate(verifier.all_in_headers()), counts)
     sums = _sums(resources, DEIDENTIFIED_METADATA.full_name, work.hospital.id, "elements_removed", "elements_changed")
     version = resources.warehouse.content_digest(DEIDENTIFIED_METADATA, work.hospital.id)
     return result("deidentified_metadata", stage_metadata(counts, DEIDENTIFIED_METADATA, **sums), version)
@@ -49,7 +52,9 @@ def deidentified_reports(
     work = HospitalWork.open(context, registry, resources)
     step = CleanReports(work.hospital, work.profile, work.identity)
     known = gather(resources.warehouse, work.hospital.id)
-    counts = work.stage.run(step, work.source.reports(known, work.profile, step.version), everyone=known.everyone())
+    stage, verifier = work.stage, Verifier.of_hospital(resources, work.hospital)
+    counts = stage.run(step, work.source.reports(known, work.profile, step.version), everyone=known.everyone())
+    counts = stage.isolate(step, verifier.to_isolate(verifier.all_in_reports()), counts)
     sums = _sums(resources, DEIDENTIFIED_REPORTS.full_name, work.hospital.id, "identifiers_removed")
     version = resources.warehouse.content_digest(DEIDENTIFIED_REPORTS, work.hospital.id)
     return result("deidentified_reports", stage_metadata(counts, DEIDENTIFIED_REPORTS, **sums), version)
@@ -72,6 +77,7 @@ def thumbnails(
 ) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
     """Black out text on every frame, then shrink; keep where the boxes were."""
     work = HospitalWork.open(context, registry, resources)
+    work.require_current(DEIDENTIFIED_METADATA)
     hospital_id = work.hospital.id
     bucket = resources.thumbnails
     finder = resources.text_finder
@@ -84,7 +90,9 @@ def thumbnails(
 
     objects = ObjectCommit(bucket, f"{hospital_id}/", lambda: keys("thumbnail_key", "strip_key"))
     decisions = decisions_of(resources, hospital_id)
-    counts = work.stage.run(step, work.source.pixels(step.version, decisions), objects)
+    stage, verifier = work.stage, Verifier.of_hospital(resources, work.hospital)
+    counts = stage.run(step, work.source.pixels(step.version, decisions), objects)
+    counts = stage.isolate(step, verifier.to_isolate(verifier.all_in_thumbnails()), counts, objects)
     boxes, with_boxes = _boxes(resources, hospital_id)
     shown = sorted(keys("thumbnail_key"))
     found: dict[str, Any] = {"gradient/boxes": boxes, "gradient/instances_with_boxes": with_boxes}
@@ -106,10 +114,11 @@ def final_table(
     context: dg.AssetExecutionContext, registry: dg.ResourceParam[Registry], resources: dg.ResourceParam[Resources]
 ) -> dg.MaterializeResult[Any]:
     """Join instances with the reports of their study."""
-    hospital = registry.get(context.partition_key)
+    work = HospitalWork.open(context, registry, resources)
+    work.require_current(DEIDENTIFIED_METADATA, DEIDENTIFIED_REPORTS, PIXEL_TEXT)
+    hospital, warehouse = work.hospital, work.warehouse
     parameters = {"hospital_id": hospital.id}
-    warehouse = resources.warehouse
-    rows = warehouse.replace_from_query(FINAL_TABLE, hospital.id, statement("final_table"), parameters)
+    rows = work.remake(FINAL_TABLE)
     linked = warehouse.query(statement("linked_by"), parameters).to_pylist()
     alone = warehouse.query(statement("reports_without_images"), parameters).to_pylist()
     faces = warehouse.query(statement("series_by_face"), parameters).to_pylist()
@@ -128,9 +137,10 @@ def prod(
     context: dg.AssetExecutionContext, registry: dg.ResourceParam[Registry], resources: dg.ResourceParam[Resources]
 ) -> dg.MaterializeResult[Any]:
     """Replace the hospital's partition of the table of all hospitals."""
-    hospital = registry.get(context.partition_key)
-    warehouse = resources.warehouse
-    rows = warehouse.replace_from_query(PROD, hospital.id, statement("prod"), {"hospital_id": hospital.id})
+    work = HospitalWork.open(context, registry, resources)
+    work.require_current(FINAL_TABLE)
+    hospital, warehouse = work.hospital, work.warehouse
+    rows = work.remake(PROD)
     metadata = {"dagster/partition_row_count": rows, "dagster/row_count": warehouse.count(PROD)}
     return result("prod", metadata, warehouse.content_digest(PROD, hospital.id))
 
@@ -143,7 +153,7 @@ def _sums(resources: Resources, table: str, hospital_id: str, *columns: str) -> 
 
 
 def _boxes(resources: Resources, hospital_id: str) -> tuple[int, int]:
-    sql = "SELECT COALESCE(SUM(boxes), 0) AS boxes, COUNTIF(boxes > 0) AS instances FROM deidentified.pixel_text"
+    sql = "SELECT COALESCE(SUM(boxes), 0) AS boxes, COALESCE(COUNTIF(boxes > 0), 0) AS instances FROM deidentified.pixel_text"
     where = " WHERE hospital_id = @hospital_id AND box = 0"
     row = resources.warehouse.query(sql + where, {"hospital_id": hospital_id}).to_pylist()[0]
     return int(row["boxes"]), int(row["instances"])

@@ -1,34 +1,45 @@
 """The public zone: what external users search, and what recipients are given.
 
-Belongs here: `public_table`, `release_dicoms` with `release_manifest`, `release_report`.  A release is cleaned again from
-the originals under the recipient's own key, checked where it waits, and delivered as the last step.
+Belongs here: `public_table`, `release_dicoms` with `release_manifest`, `release_report`, `release_delivery`.  A release is
+cleaned again from the originals under the recipient's own key, checked and reported where it waits, and delivered by an asset
+of its own once people have approved it.  The gate itself is `releases`.
 """
 
-import csv
-import io
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
-from gradient_assets import boundary
+from gradient_assets import boundary, quarantine
 from gradient_assets.assets.context import HospitalWork, profile_of, result, silent, stage_metadata
 from gradient_assets.cohort import cohort_condition
 from gradient_assets.deid.identity import Pseudonymizer, SecretKey
-from gradient_assets.deid.pixels.finders import described
+from gradient_assets.diagnostics import Diagnostics
 from gradient_assets.hospitals import Hospital, Registry
+from gradient_assets.integrity.recorded import recorded_warehouse
 from gradient_assets.pipelines.known import everyone_index, gather
-from gradient_assets.pipelines.release import CleanInstances
+from gradient_assets.pipelines.release import CleanInstances, stage_version
 from gradient_assets.pipelines.stage import ObjectCommit, StageRun
 from gradient_assets.pipelines.steps import WorkItem
 from gradient_assets.releases import Release, ReleaseError, load_release
+from gradient_assets.releases.delivery import Gate
+from gradient_assets.releases.evidence import gather_evidence, refuse_small_classes
+from gradient_assets.releases.manifest import REPORT, as_csv, waiting_keys
+from gradient_assets.releases.pictures import chosen_keys, pictures_of
+from gradient_assets.releases.report import render_report, without_pictures
+from gradient_assets.releases.states import account_name
 from gradient_assets.review.decisions import decisions_of
-from gradient_assets.sql import statement
 from gradient_assets.tables import PROD, PUBLIC_TABLE, RELEASE_MANIFEST
 from gradient_assets.ui.lineage import sql_metadata
-from gradient_assets.ui.release_report import render_report
+from gradient_assets.verification import Verifier
+from gradient_assets.withdrawals.deliveries import settle_delivery
+from gradient_assets.withdrawals.sweep import settle_release
 from resources import Resources
-from resources.object_store import Bucket
+from resources.object_store import ObjectVanished
+
+FACTS = "facts"
+"""Part of a release's work tokens: what was made before `release_facts` were kept is made again with them."""
 
 
 @dg.asset(deps=["prod"], code_version="1", metadata=sql_metadata(PUBLIC_TABLE))
@@ -37,11 +48,10 @@ def public_table(
     context: dg.AssetExecutionContext, registry: dg.ResourceParam[Registry], resources: dg.ResourceParam[Resources]
 ) -> dg.MaterializeResult[Any]:
     """Replace the hospital's partition of what external users search."""
-    hospital = registry.get(context.partition_key)
-    warehouse = resources.warehouse
-    rows = warehouse.replace_from_query(
-        PUBLIC_TABLE, hospital.id, statement("public_table"), {"hospital_id": hospital.id}
-    )
+    work = HospitalWork.open(context, registry, resources)
+    work.require_current(PROD)
+    hospital, warehouse = work.hospital, work.warehouse
+    rows = work.remake(PUBLIC_TABLE)
     metadata = {"dagster/partition_row_count": rows, "dagster/row_count": warehouse.count(PUBLIC_TABLE)}
     return result("public_table", metadata, warehouse.content_digest(PUBLIC_TABLE, hospital.id))
 
@@ -66,6 +76,7 @@ def release_dicoms(
 ) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
     """Clean the cohort's originals once more, for this recipient alone."""
     release = load_release(resources.release_requests, context.partition_key)
+    Gate(resources, registry.releases, release).require_not_revoked()
     recipient_key = resources.key(release.secret_name)
     cohort = _cohort(resources, release)
     hospitals = {hospital.id: hospital for hospital in registry if hospital.id in cohort}
@@ -78,45 +89,74 @@ def release_dicoms(
         pseudonymizers={hospital_id: Pseudonymizer(recipient_key, hospital_id) for hospital_id in hospitals},
         finder=finder,
         residual=second,
-        version="+".join([CleanInstances.version, *(described(one) for one in (finder, second) if one is not None)]),
+        version=stage_version(finder, second),
     )
-    run = StageRun(resources.warehouse, resources.beam, release.name, context.run_id, hospitals, context.log.info)
+    warehouse = recorded_warehouse(resources, release.name, recipient_key, context.run_id, "release")
+    run = StageRun(warehouse, resources.beam, release.name, context.run_id, hospitals, context.log.info)
+    run.diagnostics = Diagnostics.open(resources, context.run_id)
+    run.settle = partial(settle_release, resources, warehouse, hospitals.values(), release.name)
     bucket = resources.releases.under(release.prepared)
-    delivered = {stat.key for stat in resources.releases.under(release.delivered).listing("dicom/")}
 
     def waiting() -> set[str]:
-        return {key for key in _manifest_keys(resources, release.name) if f"dicom/{key}" not in delivered}
+        return waiting_keys(resources.warehouse, resources.releases, release)
 
     work = _work(context, registry, resources, hospitals, cohort, step, recipient_key)
-    counts = run.run(step, work, ObjectCommit(bucket, "", waiting))
+    objects, verifier = ObjectCommit(bucket, "", waiting), Verifier.of_release(resources, registry, release)
+    counts = run.run(step, work, objects)
+    counts = run.isolate(step, verifier.to_isolate(verifier.all_in_release()), counts, objects)
     version = resources.warehouse.content_digest(RELEASE_MANIFEST, release.name)
     metadata = stage_metadata(counts, RELEASE_MANIFEST, **{"gradient/recipient": release.recipient})
     return result("release_dicoms", metadata, version), result("release_manifest", metadata, version)
 
 
-@dg.asset(deps=["release_dicoms", "release_manifest"], code_version="1")
+@dg.asset(deps=["release_dicoms", "release_manifest"], code_version="2")
 @silent
 def release_report(
     context: dg.AssetExecutionContext, registry: dg.ResourceParam[Registry], resources: dg.ResourceParam[Resources]
 ) -> dg.MaterializeResult[Any]:
-    """Deliver what the check has passed: move the objects, then put manifest and report beside them."""
+    """Put together what an approver reads, and log the release as verified: it may be approved as it is now."""
     release = load_release(resources.release_requests, context.partition_key)
-    rows = [row for batch in resources.warehouse.scan(RELEASE_MANIFEST, release.name) for row in batch.to_pylist()]
-    delivered = resources.releases.under(release.delivered)
-    manifest, report = _as_csv(rows), render_report(release, rows).encode()
-    _refuse_leaks(registry, resources, manifest, report)
-    _deliver(resources.releases, release, {row["object_key"] for row in rows})
-    delivered.put("manifest.csv", manifest)
-    delivered.put("report.html", report)
-    version = resources.warehouse.content_digest(RELEASE_MANIFEST, release.name)
-    metadata = boundary.asset_metadata(
-        {
-            "gradient/rows_out": len(rows),
-            "gradient/recipient": release.recipient,
-            "gradient/report": dg.MetadataValue.url(f"{delivered.uri}/report.html"),
-        }
+    gate = Gate(resources, registry.releases, release)
+    gate.require_not_revoked()
+    evidence = gather_evidence(resources, registry, release)
+    refuse_small_classes(release, evidence.classes, registry.releases.smallest_class)
+    keys = chosen_keys(evidence.rows, evidence.manifest)
+    pictures = pictures_of(keys, lambda key: _object(resources, release, key))
+    manifest, report = as_csv(evidence.rows), render_report(evidence, pictures).encode()
+    _refuse_leaks(registry, resources, manifest, without_pictures(report))
+    standing = gate.verify(account_name(), manifest, report)
+    place = release.delivered if standing.is_current_delivered else release.pages
+    metadata = {
+        "gradient/rows_out": len(evidence.rows),
+        "gradient/recipient": release.recipient,
+        "gradient/state": standing.state(registry.releases.approvals),
+        "gradient/manifest_digest": evidence.manifest,
+        "gradient/smallest_class": evidence.classes.smallest,
+        "gradient/report": dg.MetadataValue.url(f"{resources.releases.under(place).uri}/{REPORT}"),
+    }
+    return result("release_report", boundary.asset_metadata(metadata), standing.report)
+
+
+@dg.asset(deps=["release_report"], code_version="1")
+@silent
+def release_delivery(
+    context: dg.AssetExecutionContext, registry: dg.ResourceParam[Registry], resources: dg.ResourceParam[Resources]
+) -> dg.MaterializeResult[Any]:
+    """Move what was approved to the recipient; refuse anything else."""
+    release = load_release(resources.release_requests, context.partition_key)
+    standing = Gate(resources, registry.releases, release).deliver(account_name())
+    warehouse = recorded_warehouse(
+        resources, release.name, resources.key(release.secret_name), context.run_id, "release"
     )
-    return result("release_report", metadata, version)
+    settle_delivery(resources, warehouse, registry, release, account_name())
+    metadata = {
+        "gradient/rows_out": resources.warehouse.count(RELEASE_MANIFEST, release.name),
+        "gradient/recipient": release.recipient,
+        "gradient/state": standing.state(registry.releases.approvals),
+        "gradient/manifest_digest": standing.manifest,
+        "gradient/report": dg.MetadataValue.url(f"{resources.releases.under(release.delivered).uri}/{REPORT}"),
+    }
+    return result("release_delivery", boundary.asset_metadata(metadata), standing.manifest)
 
 
 def _cohort(resources: Resources, release: Release) -> dict[str, set[str]]:
@@ -141,45 +181,24 @@ def _work(
 ) -> Iterator[WorkItem]:
     for hospital_id in sorted(hospitals):
         work = HospitalWork.of(hospital_id, registry, resources, context.run_id, context.log.info)
+        work.require_current(PROD)
         known = gather(resources.warehouse, hospital_id)
-        version = f"{step.version}\x1f{work.profile.digest}"
+        version = f"{step.version}\x1f{work.profile.digest}\x1f{FACTS}"
         recipient = Pseudonymizer(recipient_key, hospital_id)
         decisions = decisions_of(resources, hospital_id)
-        yield from work.source.release(cohort[hospital_id], known, recipient, version, decisions)
+        items = work.source.release(cohort[hospital_id], known, recipient, version, decisions)
+        yield from quarantine.decisions_of(resources, hospital_id).applied(items)
 
 
-def _manifest_keys(resources: Resources, release: str) -> set[str]:
-    batches = resources.warehouse.scan(RELEASE_MANIFEST, release, columns=("object_key",))
-    return {key for batch in batches for key in batch["object_key"].to_pylist()}
-
-
-def _deliver(bucket: Bucket, release: Release, keys: set[str]) -> None:
-    there = {
-        stat.key.removeprefix(f"{release.delivered}/dicom/") for stat in bucket.listing(f"{release.delivered}/dicom/")
-    }
-    waiting = {stat.key.removeprefix(f"{release.prepared}/") for stat in bucket.listing(f"{release.prepared}/")}
-    if missing := keys - there - waiting:
-        raise ReleaseError(
-            f"{len(missing)} objects of release '{release.name}' are not there. Materialize release_dicoms again."
-        )
-    for key in sorted(keys & waiting):
-        bucket.move(f"{release.prepared}/{key}", f"{release.delivered}/dicom/{key}")
-    bucket.delete([f"{release.delivered}/dicom/{key}" for key in sorted(there - keys)])
+def _object(resources: Resources, release: Release, key: str) -> bytes:
+    try:
+        return resources.releases.get(f"{release.prepared}/{key}")
+    except ObjectVanished:
+        return resources.releases.get(f"{release.delivered}/dicom/{key}")
 
 
 def _refuse_leaks(registry: Registry, resources: Resources, *contents: bytes) -> None:
-    """What goes beside the objects is searched before anything is delivered; the check after that reads what was written."""
+    """What goes beside the objects is searched before it can be approved; the check after that reads what was written."""
     index = everyone_index(resources.warehouse, registry.ids)
     if hits := sum(len(index.search_bytes(content)) for content in contents):
-        raise ReleaseError(
-            f"{hits} known identifiers stand in the release's report or manifest. Nothing was delivered."
-        )
-
-
-def _as_csv(rows: list[dict[str, Any]]) -> bytes:
-    columns = [name for name in RELEASE_MANIFEST.column_names if name != "work_token"]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
+        raise ReleaseError(f"{hits} known identifiers stand in the release's report or manifest. It is not verified.")

@@ -8,13 +8,16 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 
 import dagster as dg
 
 from gradient_assets.automation.jobs import HOSPITAL_JOB
 from gradient_assets.deid.identity import Pseudonymizer
+from gradient_assets.diagnostics import Diagnostics, diagnostic_of
 from gradient_assets.hospitals import Hospital, Registry
+from gradient_assets.pipelines.steps import foreseen
 from resources import Resources
 from resources.object_store import Bucket, StoreError
 from resources.vault import VaultError
@@ -120,6 +123,7 @@ def arrival_sensor(hospital: Hospital) -> dg.SensorDefinition:
     def arrival(
         context: dg.SensorEvaluationContext, resources: dg.ResourceParam[Resources]
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        failed = ""
         try:
             identity = Pseudonymizer(resources.key(hospital.secret_name), hospital.id)
             buckets = {kind: resources.hospital_bucket(hospital, kind) for kind in ("dicoms", "reports")}
@@ -129,6 +133,12 @@ def arrival_sensor(hospital: Hospital) -> dg.SensorDefinition:
                 f"{type(error).__name__}: the hospital's buckets can't be looked at. Run `gradient doctor`."
             )
             return
+        except Exception as error:
+            failed = _told(error, hospital, resources)
+        if (
+            failed
+        ):  # raised outside the handler: a tick is stored with the chain of causes, and causes quote object keys
+            raise dg.Failure(description=failed, allow_retries=False)
         context.update_cursor(seal(cursor, identity))
         if listing:
             # The run key holds the time: `run_key` deduplicates for ever, failures included, and a listing may come back.
@@ -145,6 +155,17 @@ def arrival_sensor(hospital: Hospital) -> dg.SensorDefinition:
             yield dg.SkipReason(f"{cursor.objects} objects, still arriving.")
 
     return arrival
+
+
+def _told(error: Exception, hospital: Hospital, resources: Resources) -> str:
+    """The error by its type and place; its text is sealed where that is possible."""
+    said = f"{foreseen(error)}. Its text is withheld, since it may quote an object's key"
+    where = f"arrival sensor of {hospital.id}"
+    with suppress(Exception):  # the error itself has to be told
+        diagnostic = diagnostic_of(error, where, where, said)
+        if Diagnostics.open(resources, f"sensor-{hospital.id}").keep(diagnostic):
+            return f"{said}; `gradient diagnostics show {diagnostic.id}` opens it."
+    return f"{said}, and could not be kept."
 
 
 def arrival_sensors(registry: Registry) -> list[dg.SensorDefinition]:

@@ -1,4 +1,4 @@
-"""What is started together: everything of one hospital, and everything of one release.
+"""What is started together: everything of one hospital, everything of one release up to its report, and a delivery.
 
 Belongs here: job names and their selections.
 """
@@ -11,16 +11,20 @@ from gradient_assets.assets.catalogue import ENTRIES
 
 HOSPITAL_JOB = "hospital"
 RELEASE_JOB = "release"
+DELIVERY_JOB = "deliver"
 
 LANDING_ASSETS = tuple(entry.key for entry in ENTRIES if entry.group == "landing")
-RELEASE_ASSETS = tuple(entry.key for entry in ENTRIES if entry.key.startswith("release_"))
+DELIVERY_ASSETS = ("release_delivery",)
+RELEASE_ASSETS = tuple(
+    entry.key for entry in ENTRIES if entry.key.startswith("release_") and entry.key not in DELIVERY_ASSETS
+)
 HOSPITAL_ASSETS = tuple(
-    entry.key for entry in ENTRIES if entry.key not in RELEASE_ASSETS and entry.key not in LANDING_ASSETS
+    entry.key for entry in ENTRIES if entry.key not in (*RELEASE_ASSETS, *DELIVERY_ASSETS, *LANDING_ASSETS)
 )
 
 
 def all_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
-    """The two jobs.  Blocking checks run with their assets."""
+    """The three jobs.  Blocking checks run with their assets."""
     in_process = dg.in_process_executor
     return [
         dg.define_asset_job(
@@ -33,6 +37,12 @@ def all_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
             RELEASE_JOB,
             selection=dg.AssetSelection.assets(*RELEASE_ASSETS),
             executor_def=in_process,
-            description="One release: clean the cohort's originals for the recipient, check, deliver, report.",
+            description="One release: clean the cohort's originals for the recipient, check, report. Nothing is delivered.",
+        ),
+        dg.define_asset_job(
+            DELIVERY_JOB,
+            selection=dg.AssetSelection.assets(*DELIVERY_ASSETS),
+            executor_def=in_process,
+            description="Deliver one release that was approved as it is.",
         ),
     ]

@@ -1,11 +1,13 @@
 """The command `gradient`: the graph without a browser, and the same engines for a plain folder.
 
-Reading order: `run` (materialize), `demo` (three sample hospitals), `summary` (what a run came to), `query` (search,
-crosswalk), `release`, `review` (people look at pictures), `doctor`, `deidentify` (one folder, no graph).  Belongs here:
-arguments, progress, exit codes and sentences for people; everything else is called.
+Reading order: `run` (materialize), `demo` (three sample hospitals), `summary` (what a run came to), `query` (search),
+`crosswalk` (reidentify, crosswalk), `keys` (rotate), `release`, `gate` (approve, deliver, revoke), `review` (people look at
+pictures), `withdraw` (patients), `verify` (read again what was written), `doctor`, `deidentify` (one folder, no graph).
+Belongs here: arguments, progress, exit codes and sentences for people; everything else is called.
 
 Exit codes: 0 done; 1 an internal error, told by type and place; 2 bad input or set-up, told in one line; 3 done, but
-something was quarantined (`deidentify`) or a check has failed (`run`, `release`, `doctor`); 130 stopped by Ctrl-C.
+something was quarantined (`deidentify`), a check has failed (`run`, `release`, `doctor`) or something differs (`verify`); 130
+stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -16,14 +18,25 @@ import sys
 import click
 
 from gradient_assets import __version__
+from gradient_assets.silence import fall_silent
 
 COMMANDS = {
     "demo": "demo",
     "run": "run",
     "search": "query",
-    "crosswalk": "query",
+    "crosswalk": "crosswalk",
+    "reidentify": "crosswalk",
+    "rotate": "keys",
     "release": "release",
+    "releases": "release",
+    "approve": "gate",
+    "deliver": "gate",
+    "revoke": "gate",
     "review": "review",
+    "verify": "verify",
+    "withdraw": "withdraw",
+    "quarantine": "quarantine",
+    "diagnostics": "diagnostics",
     "doctor": "doctor",
     "deidentify": "deidentify",
     "keygen": "deidentify",
@@ -55,6 +68,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; an error ends in one line, never in a traceback, whose values may identify somebody."""
+    fall_silent()
     try:
         ended = cli.main(standalone_mode=False)
         if isinstance(ended, int):

@@ -47,6 +47,7 @@ def examine(mend: bool = False) -> Iterator[Finding]:
         yield Finding("settings", "refused", str(error))
         return
     yield from _home(mend)
+    yield from _zones(settings)
     yield from _finders(resources)
     yield from _engines()
     try:
@@ -73,6 +74,22 @@ def _home(mend: bool) -> Iterator[Finding]:
     yield Finding(
         "home", f"{home}, {free:.0f} GiB free", "" if free >= NEEDED_GIB else f"Free at least {NEEDED_GIB} GiB."
     )
+
+
+def _zones(settings: Settings) -> Iterator[Finding]:
+    """As whom each zone is opened: kinds only, since a name may be an account's."""
+    try:
+        zones = settings.zones
+    except SettingsError as error:
+        yield Finding("zones", "refused", str(error))
+        return
+    for zone in zones:
+
+        def kinds(zone: str = zone) -> str:
+            found = [identity.kind for identity in settings.identities(zone)]
+            return f"opened by {', '.join(found)}" if found else "opened as this process"
+
+        yield _attempt(f"zone {zone}", "See Zones and identities in docs/operations.md.", kinds)
 
 
 def _finders(resources: Resources) -> Iterator[Finding]:
@@ -113,7 +130,8 @@ def _hospitals(registry: Registry, resources: Resources, mend: bool) -> Iterator
             resources.vault.create(hospital.secret_name)
 
         def key(name: str = hospital.secret_name) -> str:
-            return f"fingerprint {resources.vault.key(name).fingerprint}"
+            found = resources.key(name)
+            return f"version {found.version}, fingerprint {found.fingerprint}"
 
         yield _attempt(f"key of {hospital.id}", "`gradient doctor --mend` makes missing keys; restore a lost one.", key)
         for kind in ("dicoms", "reports"):

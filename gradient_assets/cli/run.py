@@ -11,6 +11,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,9 +24,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from gradient_assets.automation.jobs import HOSPITAL_ASSETS, HOSPITAL_JOB
 from gradient_assets.cli.summary import show_summary
 from gradient_assets.definitions import build_defs
+from gradient_assets.diagnostics import Diagnostics
 from gradient_assets.hospitals import Registry, RegistryError, home_path, load_registry, registry_path
 from gradient_assets.instance import prepare_home
-from resources import Resources, Settings, resources_for
+from gradient_assets.silence import fall_silent
+from resources import Resources, Settings, SettingsError, resources_for
+from resources.object_store import StoreError
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,9 @@ def materialize(
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     # After Ctrl-C SQLite's connections are closed by another thread than opened them; the pool logs a traceback for each.
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+    fall_silent(platform.home)
+    with suppress(StoreError, SettingsError):
+        Diagnostics.open(platform.resources, "sweep").sweep()
     outcomes = []
     with RunProgress(max(1, steps * len(partitions))) as progress, dg.DagsterInstance.get() as instance:
         before(instance)

@@ -21,6 +21,7 @@ from gradient_assets.tables import (
     IDENTIFIED_REPORTS,
     PIXEL_TEXT,
     PUBLIC_TABLE,
+    QUARANTINE,
     REFUSED_DEIDENTIFIED_METADATA,
     REFUSED_DEIDENTIFIED_REPORTS,
     REFUSED_IDENTIFIED_REPORTS,
@@ -48,13 +49,18 @@ class HospitalSummary:
     boxes: int
     thumbnails: int
     searchable: int
+    objects_withdrawn: int
+    reports_withdrawn: int
     reasons: Counter[str]
+    statuses: Counter[str]
 
 
 def summarize(warehouse: Warehouse, hospital: str) -> HospitalSummary:
-    """Count a hospital's partition.  Objects: in = out + quarantined over the three stages that an object passes."""
+    """Count a hospital's partition.  Objects: in = out + quarantined + withdrawn over the three stages an object passes."""
     object_reasons = _reasons(warehouse, hospital, REFUSED_METADATA, REFUSED_DEIDENTIFIED_METADATA, REFUSED_THUMBNAILS)
     report_reasons = _reasons(warehouse, hospital, REFUSED_IDENTIFIED_REPORTS, REFUSED_DEIDENTIFIED_REPORTS)
+    objects_withdrawn = object_reasons.pop(Reason.WITHDRAWN.value, 0)
+    reports_withdrawn = report_reasons.pop(Reason.WITHDRAWN.value, 0)
     refused_reads = warehouse.count(REFUSED_METADATA, hospital)
     refused_rows = warehouse.count(REFUSED_IDENTIFIED_REPORTS, hospital)
     verdicts = [
@@ -79,7 +85,10 @@ def summarize(warehouse: Warehouse, hospital: str) -> HospitalSummary:
         boxes=sum(row["boxes"] for row in verdicts),
         thumbnails=sum(row["thumbnail_key"] is not None for row in verdicts),
         searchable=warehouse.count(PUBLIC_TABLE, hospital),
+        objects_withdrawn=objects_withdrawn,
+        reports_withdrawn=reports_withdrawn,
         reasons=object_reasons + report_reasons,
+        statuses=_statuses(warehouse, hospital),
     )
 
 
@@ -95,9 +104,11 @@ def show_summary(registry: Registry, resources: Resources, hospitals: Sequence[s
         ("DICOM objects in", "objects_in"),
         ("  cleaned", "objects_out"),
         ("  quarantined", "objects_quarantined"),
+        ("  withdrawn", "objects_withdrawn"),
         ("reports in", "reports_in"),
         ("  cleaned", "reports_out"),
         ("  quarantined", "reports_quarantined"),
+        ("  withdrawn", "reports_withdrawn"),
         ("header elements removed or changed", "elements_removed"),
         ("identifiers removed from reports", "identifiers_removed"),
         ("boxes of text blacked out", "boxes"),
@@ -106,6 +117,11 @@ def show_summary(registry: Registry, resources: Resources, hospitals: Sequence[s
     ):
         table.add_row(label, *(f"{getattr(summary, field):,}" for summary in summaries))
     console.print(table)
+    statuses: Counter[str] = sum((summary.statuses for summary in summaries), Counter())
+    if statuses:
+        standing = ", ".join(f"{count:,} {status}" for status, count in sorted(statuses.items()))
+        told = f"In the quarantine: {standing}. `gradient quarantine list` shows them."
+        console.print(told, highlight=False, soft_wrap=True)
     reasons: Counter[str] = sum((summary.reasons for summary in summaries), Counter())
     if reasons:
         quarantined = Table(title="Quarantined, by reason", title_justify="left")
@@ -125,6 +141,13 @@ def show_summary(registry: Registry, resources: Resources, hospitals: Sequence[s
 
 def _rows(warehouse: Warehouse, spec: TableSpec, hospital: str, *columns: str) -> list[dict[str, int]]:
     return [row for batch in warehouse.scan(spec, hospital, columns=columns) for row in batch.to_pylist()]
+
+
+def _statuses(warehouse: Warehouse, hospital: str) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for batch in warehouse.scan(QUARANTINE, hospital, columns=("status",)):
+        found.update(status or "open" for status in batch["status"].to_pylist())
+    return found
 
 
 def _reasons(warehouse: Warehouse, hospital: str, *specs: TableSpec) -> Counter[str]:

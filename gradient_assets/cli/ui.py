@@ -12,6 +12,7 @@ import click
 
 from gradient_assets.hospitals import home_path, load_registry, registry_path
 from gradient_assets.instance import prepare_home
+from gradient_assets.silence import no_core_files
 
 
 @click.command()
@@ -22,6 +23,7 @@ from gradient_assets.instance import prepare_home
 def ui(port: int, host: str) -> None:
     """Open the platform in the browser: web server and daemon, until Ctrl-C."""
     load_registry(registry_path(), home=home_path())
+    no_core_files()  # the servers that take this process's place inherit it
     os.environ["DAGSTER_HOME"] = str(prepare_home(home_path()))
     os.environ["GRADIENT_HOME"] = str(home_path())
     os.environ["GRADIENT_HOSPITALS"] = str(registry_path())

@@ -22,7 +22,7 @@ What can't be cleaned, or can't be proved clean, raises `Refused` with a `Reason
 
 Reading order: `reasons` and `identifiers` (what everybody shares), `identity` (keys and pseudonyms), `headers`, `pixels`,
 `text` (the engines), `verify` (the search for what is left; imports none of its neighbours), `faces` (which pictures may show
-one), `instance` (one whole object), `report` (one whole report), `documents` and `page_renderer` (an encapsulated PDF, page by page).
+one), `instance` (one whole object), `report` (one whole report), `documents` and `page_renderer` (an encapsulated PDF).
 Belongs here: what is safe, never which file, partition or batch.  Names below are loaded when first used, since models and
 codecs take a second to import; modules inside this package import from each other, never from here.
 """

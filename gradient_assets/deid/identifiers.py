@@ -62,3 +62,15 @@ class KnownIdentifiers:
 def unique(values: Iterable[str]) -> tuple[str, ...]:
     """Non-blank values, stripped, each once, in order of first sight."""
     return tuple(dict.fromkeys(stripped for value in values if (stripped := str(value).strip())))
+
+
+def joined_patient_id(patient_id: str | None) -> str:
+    """The id as records are joined by it: without letter case, separators, padding and leading zeros; blank for none.
+
+    A header's `00471-12` and a column's `47112` are then one patient to the engines.  Joined too widely, two patients' names
+    are looked for in each other's texts, which costs a word; joined too narrowly, a name stays.  Pseudonyms are not joined
+    so: `00471` and `471` may be two people, and stay two.
+    """
+    folded = (patient_id or "").strip().rstrip("\0").casefold()
+    signs = "".join(sign for sign in folded if sign.isalnum())
+    return signs.lstrip("0") or signs or folded

@@ -15,7 +15,7 @@ from pydicom import Dataset
 from gradient_assets.deid import documents, headers, pixels
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
-from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.deid.reasons import Accepted, Reason, Refused, unless_accepted
 from gradient_assets.deid.text import TextEngine
 from gradient_assets.deid.verify import residual_in_dataset
 
@@ -28,6 +28,10 @@ class CleanedInstance:
     header: headers.CleanedHeader = field(repr=False)
     pixels: pixels.CleanedPixels = field(repr=False)
     method_codes: tuple[str, ...]
+
+
+ST_CHARACTERS = 1024
+"""The longest value of VR ST (PS3.5 6.2)."""
 
 
 class InstanceCleaner:
@@ -55,16 +59,22 @@ class InstanceCleaner:
         self._pixels = [pixels.PixelEngine(one, keep=keep, second=residual) for one in self._finders]
 
     def clean(
-        self, content: bytes, known: KnownIdentifiers | None = None, *, added: Sequence[pixels.Box] = ()
+        self,
+        content: bytes,
+        known: KnownIdentifiers | None = None,
+        *,
+        added: Sequence[pixels.Box] = (),
+        accepted: Accepted | None = None,
     ) -> CleanedInstance:
         """The object without its identifiers.
 
-        `known` adds what other objects and reports of the same patient say, `added` what a reviewer wants black.  Raises
+        `known` adds what other objects and reports of the same patient say, `added` what a reviewer wants black; `accepted`
+        are findings that a person has called false alarms.  Raises
         `Refused` when the object can't be read, is not admitted, can't be cleaned, or when the search still finds something;
         nothing else, whatever the bytes are.
         """
         try:
-            return self._clean(content, known or KnownIdentifiers(), added)
+            return self._clean(content, known or KnownIdentifiers(), added, accepted)
         except Refused:
             raise
         except RecursionError:
@@ -72,7 +82,9 @@ class InstanceCleaner:
         except Exception as error:  # fail closed; the text of the error may hold a value
             raise Refused(Reason.INTERNAL_ERROR, type(error).__name__) from None
 
-    def _clean(self, content: bytes, known: KnownIdentifiers, added: Sequence[pixels.Box]) -> CleanedInstance:
+    def _clean(
+        self, content: bytes, known: KnownIdentifiers, added: Sequence[pixels.Box], accepted: Accepted | None
+    ) -> CleanedInstance:
         if not content:
             raise Refused(Reason.EMPTY_OBJECT)
         dataset = headers.read_dataset(content)
@@ -83,16 +95,18 @@ class InstanceCleaner:
         if is_document:
             redacted = documents.cleaned_pages(dataset, known, self._text, self._finders)
         else:
-            redacted = self._redact(dataset, known, added)
+            redacted = self._redact(dataset, known, added, accepted)
         cleaned = self._headers.clean(redacted.dataset, known)
         if is_document:
             documents.describe(cleaned.dataset)
         headers.add_method_codes(cleaned.dataset, redacted.method_codes)
         if redacted.derivation:
-            cleaned.dataset.DerivationDescription = redacted.derivation
+            earlier = str(cleaned.dataset.get("DerivationDescription") or "")
+            told = "; ".join(one for one in (earlier, redacted.derivation) if one)
+            cleaned.dataset.DerivationDescription = told if len(told) <= ST_CHARACTERS else redacted.derivation
         if hits := residual_in_dataset(cleaned.dataset, headers.without_retained(known, cleaned.retained)):
             kinds = sorted({hit.kind for hit in hits})
-            raise Refused(Reason.RESIDUAL_IDENTIFIER, f"{len(hits)} × {', '.join(kinds)}")
+            unless_accepted(Refused(Reason.RESIDUAL_IDENTIFIER, f"{len(hits)} × {', '.join(kinds)}"), accepted)
         return CleanedInstance(
             content=headers.write_dataset(cleaned.dataset),
             header=cleaned,
@@ -100,11 +114,13 @@ class InstanceCleaner:
             method_codes=(*cleaned.method_codes, *redacted.method_codes),
         )
 
-    def _redact(self, dataset: Dataset, known: KnownIdentifiers, added: Sequence[pixels.Box]) -> pixels.CleanedPixels:
+    def _redact(
+        self, dataset: Dataset, known: KnownIdentifiers, added: Sequence[pixels.Box], accepted: Accepted | None
+    ) -> pixels.CleanedPixels:
         first, *others = [engine.clean for engine in self._pixels]
-        redacted = first(dataset, known, added=added)
+        redacted = first(dataset, known, added=added, accepted=accepted)
         for look in others:
-            again = look(redacted.dataset, known)
+            again = look(redacted.dataset, known, accepted=accepted)
             redacted = replace(
                 again,
                 boxes=redacted.boxes + again.boxes,

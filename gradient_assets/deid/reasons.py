@@ -7,6 +7,7 @@ Explanations and details never hold a value of the object: counts, tags, types a
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -54,10 +55,13 @@ class Reason(StrEnum):
     RESIDUAL_IDENTIFIER = "residual_identifier"
     RESIDUAL_TEXT_IN_PIXELS = "residual_text_in_pixels"
     BOUNDARY_REFUSED = "boundary_refused"
+    FOUND_BY_VERIFICATION = "found_by_verification"
     # running
     TIMED_OUT = "timed_out"
     WORKER_DIED = "worker_died"
     INTERNAL_ERROR = "internal_error"
+    # withdrawal
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,9 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         "Nothing: the files it lists are read by themselves.",
     ),
     Reason.ENCAPSULATED_DOCUMENT: Explanation(
-        "The object wraps a document (PDF, CDA, STL) that is not cleaned.", "Send the document's text as a report."
+        "The object wraps a document (PDF, CDA, STL) that is not cleaned.",
+        "Send the document's text as a report; a PDF's pages can be had as pictures with `gradient deidentify` and a profile "
+        "file that says `encapsulated_documents: images`.",
     ),
     Reason.SCANNED_FORM: Explanation(
         "The object is a scanned form or photographed document.", "Send the text as a report, or have it reviewed."
@@ -184,6 +190,11 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         "A record did not fit the allow-list of what may cross the boundary.",
         "Report it: a column or value is not listed.",
     ),
+    Reason.FOUND_BY_VERIFICATION: Explanation(
+        "After it was written, the independent verification found something in it: an identifier known or by its look, a "
+        "breach of the profile, or text in the pixels. Row and object were taken out again.",
+        "Look at it inside the hospital. An engine missed something: report kind and place. A false alarm may be accepted.",
+    ),
     Reason.TIMED_OUT: Explanation(
         "The object took longer than its deadline.", "Run again; report it with the pseudonym if it stays."
     ),
@@ -191,7 +202,12 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         "The worker process died on this object (native crash or out of memory).", "Look at it inside the hospital."
     ),
     Reason.INTERNAL_ERROR: Explanation(
-        "An error nobody foresaw. Its text stays inside the identified zone.", "Report it with the pseudonym."
+        "An error nobody foresaw. Its text stays inside the identified zone.",
+        "Report it with the pseudonym; `gradient diagnostics show` opens the text of the id in its detail.",
+    ),
+    Reason.WITHDRAWN: Explanation(
+        "The patient was withdrawn; nothing of the object is kept but its pseudonym.",
+        "Nothing here: counted as withdrawn, not as quarantined. Ask the hospital to delete the object in its own bucket.",
     ),
 }
 
@@ -209,3 +225,22 @@ class Refused(Exception):  # noqa: N818  a refusal is an outcome with a code, no
 
     def __reduce__(self) -> tuple[type[Refused], tuple[Reason, str]]:
         return (Refused, (self.reason, self.detail))
+
+
+ACCEPTABLE: frozenset[Reason] = frozenset(
+    {Reason.RESIDUAL_IDENTIFIER, Reason.RESIDUAL_TEXT_IN_PIXELS, Reason.FOUND_BY_VERIFICATION}
+)
+"""What a search says it found in a cleaned object.  A search can be wrong, and a person can see that it is: such a finding may
+be accepted as a risk.  What can't be read, can't be cleaned or is not admitted stays quarantined whatever a person says."""
+
+Accepted = Mapping[str, Collection[str]]
+"""Findings that a person has accepted for one object: reason code → the details it was refused with."""
+
+
+def unless_accepted(refused: Refused, accepted: Accepted | None) -> None:
+    """Raise the refusal, unless this very finding was accepted: the same code with the same detail.
+
+    One hit more, or one of another kind, is another detail.  A code that is not in `ACCEPTABLE` is raised always.
+    """
+    if refused.reason not in ACCEPTABLE or refused.detail not in (accepted or {}).get(refused.reason.value, ()):
+        raise refused

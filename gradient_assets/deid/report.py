@@ -12,7 +12,7 @@ from typing import Literal
 
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Person
-from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.deid.reasons import Accepted, Reason, Refused, unless_accepted
 from gradient_assets.deid.text import CleanedText, Replacement, TextEngine
 from gradient_assets.deid.verify import Hit, residual_in_text
 
@@ -39,11 +39,12 @@ class ReportCleaner:
         *,
         replace: Replacement | None = None,
         draw: int = 0,
+        accepted: Accepted | None = None,
     ) -> CleanedText:
         """The text without identifiers; what the check had to black out is counted as `REDACTED`.
 
         `replace` and `draw` as in `TextEngine.clean`.  Raises `Refused`: `UNDECLARED_LANGUAGE`, `TEXT_ENGINE_FAILED`, and
-        `RESIDUAL_IDENTIFIER` when the check still finds something, or can't say where.
+        `RESIDUAL_IDENTIFIER` when the check still finds something, or can't say where, that a person has not `accepted`.
         """
         if self._asks_for_language:
             self._refuse_other_language(text)
@@ -53,7 +54,7 @@ class ReportCleaner:
             return cleaned
         blacked_out, places = _without(cleaned.text, hits)
         if left := residual_in_text(blacked_out, known, study_dates=self._study_dates):
-            raise Refused(Reason.RESIDUAL_IDENTIFIER, _kinds(left))
+            unless_accepted(Refused(Reason.RESIDUAL_IDENTIFIER, _kinds(left)), accepted)
         return CleanedText(blacked_out, cleaned.removed + Counter({"REDACTED": places}))
 
     def _refuse_other_language(self, text: str) -> None:

@@ -36,6 +36,7 @@ class GatherHeaders:
     deadline_s: float = 60.0
     output = OUTCOMES
     refusals = REFUSALS
+    made = None
     beside = ()
 
     def open(self) -> None:
@@ -72,6 +73,7 @@ class CleanFiles:
     deadline_s: float = 600.0
     output = OUTCOMES
     refusals = REFUSALS
+    made = None
     beside = ()
 
     def open(self) -> None:

@@ -45,6 +45,7 @@ class CleanReports:
     deadline_s: float = 60.0
     output = OUTCOMES
     refusals = REFUSALS
+    made = None
     beside = ()
 
     def open(self) -> None:

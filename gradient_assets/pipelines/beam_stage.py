@@ -15,10 +15,11 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
+from gradient_assets.diagnostics import LeftBehind
 from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.pool import PoolError, WorkerPool
 from gradient_assets.pipelines.shards import GroupResult, StagingPlace
-from gradient_assets.pipelines.steps import Step
+from gradient_assets.pipelines.steps import Step, foreseen
 from gradient_assets.pipelines.worklist import read_chunk
 
 MANIFEST = "manifest.json"
@@ -67,14 +68,20 @@ class ApplyStep(beam.DoFn):  # type: ignore[misc]  # Beam ships no types
     def process(self, chunk: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """Apply the step to the items of one chunk."""
         place = self._plan.places["identified"]
-        items = list(read_chunk(place, chunk))
-        try:
-            result = self._pool.run(items, _tell)
-        except PoolError as error:
-            # A runner reports a failed element by its own words; ours are written for people.
-            place.bucket.put(FAILURE, str(error).encode())
-            raise
         stage = self._plan.step.stage
+        failure: PoolError | None = None
+        try:
+            result = self._pool.run(list(read_chunk(place, chunk)), _tell)
+        except PoolError as error:
+            failure = error
+        except Exception as error:
+            left = self._plan.places.get("diagnostics")
+            refused = LeftBehind(left.bucket if left else None).told(error, foreseen(error), stage, chunk, "")
+            failure = PoolError(f"Stage {stage}: {refused}")
+        if failure is not None:
+            # A runner logs a failed element's error, with what it came from, where others read it; ours is for people.
+            place.bucket.put(FAILURE, str(failure).encode())
+            raise failure
         Metrics.counter(stage, "items").inc(result.items)
         for name, count in result.counts.items():
             Metrics.counter(stage, name).inc(count)

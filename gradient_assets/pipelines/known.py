@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gradient_assets.deid.identifiers import KnownIdentifiers
+from gradient_assets.deid.identifiers import KnownIdentifiers, joined_patient_id
 from gradient_assets.deid.text import identifiers_of_columns
 from gradient_assets.deid.verify import IdentifierIndex
 from gradient_assets.hospitals import REPORT_ROLES
@@ -29,7 +29,8 @@ class HospitalIdentifiers:
 
     def of(self, patient_id: str | None, own: KnownIdentifiers) -> KnownIdentifiers:
         """What the record itself says, and what is known of the patient elsewhere."""
-        return own.merge(self.by_patient.get(_patient(patient_id), KnownIdentifiers())) if _patient(patient_id) else own
+        key = joined_patient_id(patient_id)
+        return own.merge(self.by_patient.get(key, KnownIdentifiers())) if key else own
 
     def everyone(self) -> Iterator[KnownIdentifiers]:
         """All records."""
@@ -37,21 +38,9 @@ class HospitalIdentifiers:
 
     def add(self, patient_id: str | None, found: KnownIdentifiers, record: str) -> None:
         """Take in what one record says.  A record without a patient id stands by itself."""
-        key = _patient(patient_id) or f"\x00{record}"
+        key = joined_patient_id(patient_id) or f"\x00{record}"
         known = self.by_patient.get(key)
         self.by_patient[key] = found if known is None else known.merge(found)
-
-
-def _patient(patient_id: str | None) -> str:
-    """The id as records are joined by it: without letter case, separators, padding and leading zeros.
-
-    A header's `00471-12` and a column's `47112` are then one patient to the engines.  Joined too widely, two patients' names
-    are looked for in each other's texts, which costs a word; joined too narrowly, a name stays.  Pseudonyms are not joined
-    so: `00471` and `471` may be two people, and stay two.
-    """
-    folded = (patient_id or "").strip().rstrip("\0").casefold()
-    signs = "".join(sign for sign in folded if sign.isalnum())
-    return signs.lstrip("0") or signs or folded
 
 
 def everyone_index(warehouse: Warehouse, hospital_ids: Iterable[str]) -> IdentifierIndex:

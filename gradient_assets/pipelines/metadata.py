@@ -20,7 +20,7 @@ from gradient_assets.deid import headers
 from gradient_assets.deid.faces import face_of
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
-from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.deid.reasons import Accepted, Reason, Refused, unless_accepted
 from gradient_assets.deid.verify import IdentifierIndex, residual_in_dataset
 from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
@@ -29,9 +29,12 @@ from gradient_assets.tables import (
     DEIDENTIFIED_METADATA,
     DICOM_METADATA,
     HEADER_AUDIT,
+    MADE_DEIDENTIFIED_METADATA,
+    MADE_METADATA,
     REFUSED_DEIDENTIFIED_METADATA,
     REFUSED_METADATA,
 )
+from gradient_assets.withdrawals.tombstones import Tombstones
 from resources.object_store import Bucket, ObjectVanished, StoreError
 
 _HOT = (
@@ -61,25 +64,25 @@ class ReadHeaders:
     hospital: Hospital
     bucket: Bucket
     profile: headers.Profile
+    withdrawn: Tombstones = field(default_factory=Tombstones, repr=False)
     stage: str = "dicom_metadata"
     version: str = f"headers-{headers.ENGINE_VERSION}"
     deadline_s: float = 60.0
     output = DICOM_METADATA
     refusals = REFUSED_METADATA
+    made = MADE_METADATA
     beside = ()
 
     def open(self) -> None:
         """Nothing to load."""
 
     def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
-        """Read the header and what it says that identifies."""
-        if item["size"] == 0:
-            raise Refused(Reason.EMPTY_OBJECT)
-        with reading():
-            source = self.bucket.open(item["object_key"], item["size"])
-            dataset = headers.read_dataset(source, stop_before_pixels=True)
+        """Read the header and what it says that identifies; first of all, whether its patient was withdrawn."""
+        dataset = self._read(item)
+        columns, known = headers.columns_of(dataset), headers.identifiers_of(dataset)
+        if self.withdrawn.covers_header(columns, known):
+            raise Refused(Reason.WITHDRAWN)
         headers.admit(dataset, profile=self.profile)
-        columns = headers.columns_of(dataset)
         sop_instance_uid, sop_class_uid = columns["sop_instance_uid"], columns["sop_class_uid"]
         if not sop_instance_uid or not sop_class_uid:
             raise Refused(Reason.MISSING_IDENTITY)
@@ -95,10 +98,23 @@ class ReadHeaders:
                 "sop_class_uid": sop_class_uid,
                 **{name: columns[name] for name in _HOT},
                 "header_json": headers.to_json_header(dataset),
-                "identifiers_json": json.dumps(headers.identifiers_of(dataset).as_dict(), ensure_ascii=False),
+                "identifiers_json": json.dumps(known.as_dict(), ensure_ascii=False),
                 "engine_version": self.version,
             }
         )
+
+    def _read(self, item: WorkItem) -> Dataset:
+        """The header.  Of an object that can't be read all that is known is its key."""
+        try:
+            if item["size"] == 0:
+                raise Refused(Reason.EMPTY_OBJECT)
+            with reading():
+                source = self.bucket.open(item["object_key"], item["size"])
+                return headers.read_dataset(source, stop_before_pixels=True)
+        except Refused as refused:
+            if self.withdrawn.names_in_key(item["object_key"]):
+                raise Refused(Reason.WITHDRAWN) from None
+            raise refused
 
 
 @dataclass
@@ -113,6 +129,7 @@ class CleanHeaders:
     deadline_s: float = 60.0
     output = DEIDENTIFIED_METADATA
     refusals = REFUSED_DEIDENTIFIED_METADATA
+    made = MADE_DEIDENTIFIED_METADATA
     beside = (HEADER_AUDIT,)
 
     def open(self) -> None:
@@ -132,7 +149,7 @@ class CleanHeaders:
                 setattr(dataset, keyword, item["row"][column])
         cleaned = self._engine.clean(dataset, known)
         if hits := residual_in_dataset(cleaned.dataset, headers.without_retained(known, cleaned.retained)):
-            raise Refused(Reason.RESIDUAL_IDENTIFIER, describe(hits))
+            unless_accepted(Refused(Reason.RESIDUAL_IDENTIFIER, describe(hits)), item.get("accepted"))
         row = boundary.cross(
             DEIDENTIFIED_METADATA,
             {
@@ -150,7 +167,7 @@ class CleanHeaders:
                 "engine_version": headers.ENGINE_VERSION,
             },
         )
-        refuse_leaks(self._everyone, row)
+        refuse_leaks(self._everyone, row, item.get("accepted"))
         yield Emitted(row)
         yield Emitted(audit_row(self.hospital, item, cleaned, headers.ENGINE_VERSION), into=HEADER_AUDIT)
 
@@ -253,13 +270,14 @@ def date_under(profile: headers.Profile, day: date | None, shift_days: int) -> d
     return day + timedelta(days=shift_days) if profile.dates == "shift" else day.replace(month=1, day=1)
 
 
-def refuse_leaks(everyone: IdentifierIndex, row: boundary.Crossing) -> None:
-    """Raise `Refused(RESIDUAL_IDENTIFIER)` if the row names any patient of the hospital.
+def refuse_leaks(everyone: IdentifierIndex, row: boundary.Crossing, accepted: Accepted | None = None) -> None:
+    """Raise `Refused(RESIDUAL_IDENTIFIER)` if the row names any patient of the hospital, and nobody has accepted that.
 
     The asset check after the stage asks the same of what was written; here the one record is put aside, and the others go on.
     """
     if hits := everyone.search_record(row):
-        raise Refused(Reason.RESIDUAL_IDENTIFIER, f"of another patient of the hospital: {describe(hits)}")
+        found = Refused(Reason.RESIDUAL_IDENTIFIER, f"of another patient of the hospital: {describe(hits)}")
+        unless_accepted(found, accepted)
 
 
 def describe(hits: list[Any]) -> str:
@@ -277,6 +295,9 @@ class reading:  # noqa: N801  reads as a word in `with reading():`
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        # A header that breaks off because the store failed is refused as broken by its reader; it would never be tried again.
+        while error is not None and not isinstance(error, StoreError):
+            error = error.__context__
         if isinstance(error, ObjectVanished):
             raise Refused(Reason.OBJECT_VANISHED) from None
         if isinstance(error, StoreError):

@@ -7,6 +7,8 @@ of `assets.public`.
 from __future__ import annotations
 
 import hashlib
+import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -16,12 +18,13 @@ from gradient_assets.deid.headers import Profile
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.instance import InstanceCleaner
+from gradient_assets.deid.pixels.finders import described
 from gradient_assets.hospitals import Hospital
-from gradient_assets.pipelines.metadata import audit_row, code_of, key_part, reading
+from gradient_assets.pipelines.metadata import as_date, audit_row, code_of, key_part, reading
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
 from gradient_assets.pipelines.texts import text_engine
 from gradient_assets.review.decisions import added_boxes
-from gradient_assets.tables import REFUSED_RELEASE, RELEASE_AUDIT, RELEASE_MANIFEST
+from gradient_assets.tables import MADE_RELEASE, REFUSED_RELEASE, RELEASE_AUDIT, RELEASE_FACTS, RELEASE_MANIFEST
 from resources.object_store import Bucket
 
 
@@ -41,7 +44,8 @@ class CleanInstances:
     deadline_s: float = 300.0
     output = RELEASE_MANIFEST
     refusals = REFUSED_RELEASE
-    beside = (RELEASE_AUDIT,)
+    made = MADE_RELEASE
+    beside = (RELEASE_AUDIT, RELEASE_FACTS)
 
     def open(self) -> None:
         """Load rules and models."""
@@ -62,7 +66,7 @@ class CleanInstances:
         with reading():
             content = self.buckets[hospital.id].get(item["object_key"])
         known, added = KnownIdentifiers.from_dict(item["identifiers"]), added_boxes(item.get("added", []))
-        cleaned = self._cleaners[hospital.id].clean(content, known, added=added)
+        cleaned = self._cleaners[hospital.id].clean(content, known, added=added, accepted=item.get("accepted"))
         header = cleaned.header
         old = {"study": header.old_study_uid, "series": header.old_series_uid, "sop": header.old_sop_uid}
         identity = self.pseudonymizers[hospital.id]
@@ -99,3 +103,23 @@ class CleanInstances:
         yield Emitted(row)
         audit = audit_row(hospital, item, header, self.version) | {"method_codes": ",".join(cleaned.method_codes)}
         yield Emitted({"release": self.release, **audit}, into=RELEASE_AUDIT)
+        day = as_date(columns["study_date"])
+        facts = {
+            "release": self.release,
+            "hospital_id": hospital.id,
+            "hospital_number": hospital.number,
+            "work_token": item["work_token"],
+            "patient_pseudonym": header.person.pseudonym,
+            "study_instance_uid": study,
+            "modality": columns["modality"],
+            "patient_sex": columns["patient_sex"],
+            "patient_age": columns["patient_age"],
+            "study_year": day.year if day else None,
+            "boxes_json": json.dumps(Counter(box.source for box in cleaned.pixels.boxes), sort_keys=True),
+        }
+        yield Emitted(facts, into=RELEASE_FACTS)
+
+
+def stage_version(finder: pixels.TextFinder, residual: pixels.TextFinder | None) -> str:
+    """Version of the stage with these finders."""
+    return "+".join([CleanInstances.version, *(described(one) for one in (finder, residual) if one is not None)])

@@ -23,9 +23,12 @@ from gradient_assets.pipelines.texts import report_layout, text_engine
 from gradient_assets.tables import (
     DEIDENTIFIED_REPORTS,
     IDENTIFIED_REPORTS,
+    MADE_DEIDENTIFIED_REPORTS,
+    MADE_IDENTIFIED_REPORTS,
     REFUSED_DEIDENTIFIED_REPORTS,
     REFUSED_IDENTIFIED_REPORTS,
 )
+from gradient_assets.withdrawals.tombstones import Tombstones
 from resources.object_store import Bucket
 
 SURROGATE_DRAWS = 4
@@ -38,11 +41,13 @@ class ReadReports:
 
     hospital: Hospital
     bucket: Bucket
+    withdrawn: Tombstones = field(default_factory=Tombstones, repr=False)
     stage: str = "identified_reports"
     version: str = f"reports-{text.ENGINE_VERSION}"
     deadline_s: float = 1800.0
     output = IDENTIFIED_REPORTS
     refusals = REFUSED_IDENTIFIED_REPORTS
+    made = MADE_IDENTIFIED_REPORTS
     beside = ()
 
     def open(self) -> None:
@@ -60,8 +65,12 @@ class ReadReports:
                 records += 1
                 if isinstance(row, text.RefusedRow):
                     yield RefusedRecord(row.row_number, row.reason, row.detail)
+                    continue
+                made = self._row(item, row)
+                if self.withdrawn.covers_report(made):
+                    yield RefusedRecord(row.row_number, Reason.WITHDRAWN)
                 else:
-                    yield Emitted(self._row(item, row))
+                    yield Emitted(made)
         if not records:
             raise Refused(Reason.EMPTY_OBJECT, "a heading and no records")
 
@@ -117,6 +126,7 @@ class CleanReports:
     deadline_s: float = 60.0
     output = DEIDENTIFIED_REPORTS
     refusals = REFUSED_DEIDENTIFIED_REPORTS
+    made = MADE_DEIDENTIFIED_REPORTS
     beside = ()
 
     def open(self) -> None:
@@ -135,13 +145,17 @@ class CleanReports:
         known = KnownIdentifiers.from_dict(item["identifiers"])
         fallback = row["study_instance_uid"] or f"report {row['report_id']}"
         person = self.pseudonymizer.person(row["patient_id"] or "", fallback=fallback)
-        crossing = self._crossing(item, person, self._cleaner.clean(row["report_text"], known, person))
+        accepted = item.get("accepted")
+        cleaned = self._cleaner.clean(row["report_text"], known, person, accepted=accepted)
+        crossing = self._crossing(item, person, cleaned)
         for replace, draw in self._other_draws():
             if not self._names_somebody(crossing):
                 break
-            cleaned = self._cleaner.clean(row["report_text"], known, person, replace=replace, draw=draw)
+            cleaned = self._cleaner.clean(
+                row["report_text"], known, person, replace=replace, draw=draw, accepted=accepted
+            )
             crossing = self._crossing(item, person, cleaned)
-        refuse_leaks(self._everyone, crossing)
+        refuse_leaks(self._everyone, crossing, accepted)
         yield Emitted(crossing)
 
     def _other_draws(self) -> Iterator[tuple[text.Replacement, int]]:

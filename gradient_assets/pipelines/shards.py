@@ -62,9 +62,8 @@ class ShardWriter:
         for table, rows in self._pending.items():
             self._kept.setdefault(table, []).extend(rows)
         self._pending.clear()
-        for table, rows in self._kept.items():
-            if len(rows) >= ROWS_IN_MEMORY:
-                self._flush(table)
+        for table in [table for table, rows in self._kept.items() if len(rows) >= ROWS_IN_MEMORY]:
+            self._flush(table)
 
     def forget(self) -> None:
         """The current item failed: nothing it wrote counts."""

@@ -10,18 +10,23 @@ from __future__ import annotations
 import io
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pyarrow.parquet as pq
 
 from gradient_assets.deid.identifiers import KnownIdentifiers
+from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.diagnostics import Diagnostics
 from gradient_assets.hospitals import Hospital
+from gradient_assets.integrity.recorded import writing_objects
 from gradient_assets.pipelines import beam_stage
-from gradient_assets.pipelines.shards import GroupResult, StagingPlace
-from gradient_assets.pipelines.steps import TRANSIENT, Step, WorkItem
+from gradient_assets.pipelines.shards import GroupResult, ShardWriter, StagingPlace
+from gradient_assets.pipelines.steps import TRANSIENT, Step, WorkItem, refusal_row
 from gradient_assets.pipelines.worklist import Worklist, write_everyone
+from gradient_assets.tables import TableSpec
 from resources.beam import BeamEngine, PipelineFailed
 from resources.object_store import Bucket
 from resources.staging import Staging, fresh_staging
@@ -49,6 +54,7 @@ class StageCounts:
     quarantined: int
     quarantined_by_reason: dict[str, int]
     seconds: float
+    withdrawn: int = 0
     counters: dict[str, int] = field(default_factory=dict)
 
 
@@ -91,6 +97,12 @@ class StageRun:
     run_id: str
     hospitals: dict[str, Hospital]
     say: Callable[[str], None] = lambda message: None
+    diagnostics: Diagnostics | None = None
+    """Where the texts of errors are sealed; without it they are lost."""
+    decided: Callable[[Iterable[WorkItem]], Iterable[WorkItem]] = lambda items: items
+    """What people decided about quarantined items, applied to the work list."""
+    settle: Callable[[tuple[TableSpec, ...]], None] = lambda specs: None
+    """Called with the tables that were just committed: a patient may have been withdrawn while the stage ran."""
 
     def run(
         self,
@@ -116,6 +128,10 @@ class StageRun:
                 zone: StagingPlace(visible.bucket, visible.uri),
                 "identified": StagingPlace(private.bucket, private.uri),
             }
+            if self.diagnostics is not None:
+                left = private.bucket.under("diagnostics")
+                places["diagnostics"] = StagingPlace(left, left.uri)
+                ending.callback(self.diagnostics.take, left)
             if objects is not None:
                 staged = ending.enter_context(objects.staging(name))
                 places["objects"] = StagingPlace(staged.bucket, staged.uri)
@@ -124,15 +140,84 @@ class StageRun:
             expected, worklist = self._plan(work, known, places["identified"])
             result = self._process(step, worklist, places)
             self._check(step, expected - known, result, places)
-            if objects is not None:
-                objects.publish(staged)
-            self._commit(step, result, gone=known - expected, todo=expected - known)
-            if objects is not None:
-                objects.remove_orphans()
+            with writing_objects(self.warehouse, step.made if objects is not None else None, self.partition):
+                if objects is not None:
+                    objects.publish(staged)
+                self._commit(step, result, gone=known - expected, todo=expected - known)
+                self.settle((*(() if step.made is None else (step.made,)), *step.beside, step.output))
+                if objects is not None:
+                    objects.remove_orphans()
         return self._counts(step, expected, known, result, time.monotonic() - started)
+
+    def isolate(
+        self,
+        step: Step,
+        findings: Mapping[str, str],
+        counts: StageCounts,
+        objects: ObjectCommit | None = None,
+    ) -> StageCounts:
+        """Take rows and objects in which the verification found something out of what was committed, and refuse them.
+
+        `findings`: work token → what was found, without a value.  The rows go first: killed in between, the stage does these
+        items again and the verification looks again.  Raises `StageError` for a token that no row of origin names.
+        """
+        if not findings:
+            return counts
+        refused = self._found_rows(step, findings)
+        if missing := len(findings) - len({row["work_token"] for row in refused}):
+            raise StageError(
+                f"Stage {step.stage} of '{self.partition}': {missing} findings of the verification belong to no item. "
+                "The partition can't be vouched for; run it again."
+            )
+        name = f"{step.stage}-{self.partition}-{self.run_id}-found"
+        made = () if step.made is None else (step.made,)
+        with self.warehouse.staging("identified", name) as private:
+            writer = ShardWriter({"identified": StagingPlace(private.bucket, private.uri)})
+            for row in refused:
+                writer.add(step.refusals, row)
+                writer.keep()
+            shards = writer.close()[step.refusals.full_name]
+            with writing_objects(self.warehouse, step.made if objects is not None else None, self.partition):
+                for spec in (step.output, *step.beside, *made):
+                    self.warehouse.replace(spec, self.partition, shards=[], drop_tokens=findings.keys())
+                if objects is not None:
+                    objects.remove_orphans()
+            self.warehouse.replace(step.refusals, self.partition, shards=shards)
+        self.say(
+            f"{step.stage}: {len(findings)} put aside, because the verification found something in what was written"
+        )
+        reasons = self._reasons(step)
+        withdrawn = reasons.pop(Reason.WITHDRAWN.value, 0)
+        return replace(
+            counts,
+            withdrawn=withdrawn,
+            rows_out=self.warehouse.count(step.output, self.partition),
+            quarantined=reasons.total(),
+            quarantined_by_reason=dict(sorted(reasons.items())),
+        )
+
+    def _found_rows(self, step: Step, findings: Mapping[str, str]) -> list[dict[str, Any]]:
+        if step.made is None:
+            return []
+        rows: list[dict[str, Any]] = []
+        for batch in self.warehouse.scan(step.made, self.partition):
+            for origin in batch.to_pylist():
+                if (detail := findings.get(origin["work_token"])) is not None:
+                    hospital = self.hospitals[origin["hospital_id"]]
+                    item = WorkItem(
+                        work_token=origin["work_token"],
+                        object_key=origin["object_key"],
+                        object_pseudonym=origin["object_pseudonym"],
+                        row_number=origin["row_number"],
+                        run_id=self.run_id,
+                    )
+                    rows.append(refusal_row(step, hospital, item, Refused(Reason.FOUND_BY_VERIFICATION, detail)))
+        return rows
 
     def _known(self, step: Step) -> set[str]:
         known = self.warehouse.tokens(step.output, self.partition)
+        if step.made is not None:  # rows whose origin nobody wrote down are made again
+            known &= self.warehouse.tokens(step.made, self.partition)
         transient = {reason.value for reason in TRANSIENT}
         retried: set[str] = set()
         for batch in self.warehouse.scan(step.refusals, self.partition, columns=("work_token", "reason")):
@@ -143,12 +228,13 @@ class StageRun:
     def _plan(self, work: Iterable[WorkItem], known: set[str], place: StagingPlace) -> tuple[set[str], Worklist]:
         worklist = Worklist(place)
         expected: set[str] = set()
-        for item in work:
+        for item in self.decided(work):
             token = item["work_token"]
             if token in expected:
                 raise StageError("Two work items have the same token: the listing names an object twice. Run again.")
             expected.add(token)
             if token not in known:
+                item["run_id"] = self.run_id
                 worklist.add(item)
         worklist.close()
         return expected, worklist
@@ -184,7 +270,8 @@ class StageRun:
             )
 
     def _commit(self, step: Step, result: GroupResult, gone: set[str], todo: set[str]) -> None:
-        for spec in (step.refusals, *step.beside, step.output):
+        made = () if step.made is None else (step.made,)
+        for spec in (step.refusals, *made, *step.beside, step.output):
             shards = result.shards.get(spec.full_name, [])
             # Tokens of this run are dropped too: another run of the same partition may have committed them meanwhile.
             self.warehouse.replace(spec, self.partition, shards=shards, drop_tokens=gone | todo)
@@ -192,9 +279,8 @@ class StageRun:
     def _counts(
         self, step: Step, expected: set[str], known: set[str], result: GroupResult, seconds: float
     ) -> StageCounts:
-        reasons: Counter[str] = Counter()
-        for batch in self.warehouse.scan(step.refusals, self.partition, columns=("reason",)):
-            reasons.update(batch["reason"].to_pylist())
+        reasons = self._reasons(step)
+        withdrawn = reasons.pop(Reason.WITHDRAWN.value, 0)
         counts = StageCounts(
             objects_in=len(expected),
             processed=len(expected - known),
@@ -202,6 +288,7 @@ class StageRun:
             removed=len(known - expected),
             rows_out=self.warehouse.count(step.output, self.partition),
             quarantined=reasons.total(),
+            withdrawn=withdrawn,
             quarantined_by_reason=dict(sorted(reasons.items())),
             seconds=round(seconds, 1),
             counters=dict(result.counts),
@@ -211,6 +298,12 @@ class StageRun:
             f"{counts.rows_out} rows out, {counts.quarantined} quarantined"
         )
         return counts
+
+    def _reasons(self, step: Step) -> Counter[str]:
+        reasons: Counter[str] = Counter()
+        for batch in self.warehouse.scan(step.refusals, self.partition, columns=("reason",)):
+            reasons.update(batch["reason"].to_pylist())
+        return reasons
 
 
 class _Progress:

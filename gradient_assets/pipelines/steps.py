@@ -1,12 +1,13 @@
 """What one work item becomes: the shape that every heavy stage has.
 
-Belongs here: the `Step` protocol, what a step emits, and how a refusal becomes a row.  A step knows one object and one
-patient's identifiers; how many items there are, who retries and what survives a crash is `worker`, `pool` and `stage`.
+Belongs here: the `Step` protocol, what a step emits, and how a refusal and an origin become rows.  A step knows one object and
+one patient's identifiers; how many items there are, who retries and what survives a crash is `worker`, `pool` and `stage`.
 A step is pickled to worker processes: it holds settings, never an open client or a loaded model.
 """
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypedDict, runtime_checkable
 
 from gradient_assets.boundary import Crossing
+from gradient_assets.deid.headers import Profile
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.reasons import Reason, Refused
 from gradient_assets.hospitals import Hospital
@@ -32,9 +34,12 @@ class WorkItem(TypedDict, total=False):
     hospital_id: str
     row_number: int
     etag: str
+    object_version: str
     size: int
+    run_id: str
     refuse: str
     added: list[dict[str, int | None]]
+    accepted: dict[str, list[str]]
     row: dict[str, Any]
     identifiers: dict[str, list[str]]
 
@@ -74,6 +79,10 @@ class Step(Protocol):
     deadline_s: float
 
     @property
+    def made(self) -> TableSpec | None:
+        """Where it is kept what each row was made from; None for a step outside the graph."""
+
+    @property
     def beside(self) -> tuple[TableSpec, ...]:
         """Tables that are written and committed together with `output`, under the same work tokens."""
 
@@ -92,21 +101,71 @@ class SearchesForEveryone(Protocol):
         """Take in all identifiers known for the hospital; called once after `open`."""
 
 
+@runtime_checkable
+class UnderOneProfile(Protocol):
+    """A step whose items are all of one hospital, under its profile."""
+
+    profile: Profile
+
+
+@runtime_checkable
+class UnderProfiles(Protocol):
+    """A step over several hospitals, each under its own profile."""
+
+    profiles: dict[str, Profile]
+
+
+@runtime_checkable
+class ForRelease(Protocol):
+    """A step whose tables are partitioned by release."""
+
+    release: str
+
+
+def _partition_columns(step: Step, hospital: Hospital) -> dict[str, Any]:
+    release = {"release": step.release} if isinstance(step, ForRelease) else {}
+    return {**release, "hospital_id": hospital.id, "hospital_number": hospital.number}
+
+
+def _profile_digest(step: Step, hospital: Hospital) -> str:
+    if isinstance(step, UnderOneProfile):
+        return step.profile.digest
+    return step.profiles[hospital.id].digest if isinstance(step, UnderProfiles) else ""
+
+
+def made_row(step: Step, hospital: Hospital, item: WorkItem, objects: Mapping[str, str]) -> dict[str, Any]:
+    """The row that says what an item was made from; `objects`: key → SHA-256 of what was written for it."""
+    return {
+        **_partition_columns(step, hospital),
+        "work_token": item["work_token"],
+        "object_pseudonym": item["object_pseudonym"],
+        "object_key": item["object_key"],
+        "etag": item.get("etag"),
+        "object_version": item.get("object_version"),
+        "row_number": item.get("row_number", 0),
+        "engine_version": step.version,
+        "profile_digest": _profile_digest(step, hospital),
+        "run_id": item.get("run_id", ""),
+        "objects_json": json.dumps(objects, sort_keys=True),
+    }
+
+
 def refusal_row(
     step: Step, hospital: Hospital, item: WorkItem, refused: Refused, row_number: int = 0
 ) -> dict[str, Any]:
     """The row of the stage's refusals for an item, or for one record of it."""
     return {
-        "hospital_id": hospital.id,
-        "hospital_number": hospital.number,
+        **_partition_columns(step, hospital),
         "work_token": item["work_token"],
         "stage": step.stage,
         "object_pseudonym": item["object_pseudonym"],
-        "object_key": item["object_key"],
+        # A key may hold the patient's id or name, and of a withdrawn one nothing stays.
+        "object_key": "" if refused.reason is Reason.WITHDRAWN else item["object_key"],
         "row_number": row_number or item.get("row_number", 0),
         "reason": refused.reason.value,
         "detail": refused.detail,
         "engine_version": step.version,
+        "profile_digest": _profile_digest(step, hospital),
     }
 
 

@@ -19,7 +19,7 @@ from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.metadata import key_part, reading
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
 from gradient_assets.review.decisions import added_boxes
-from gradient_assets.tables import PIXEL_TEXT, REFUSED_THUMBNAILS
+from gradient_assets.tables import MADE_THUMBNAILS, PIXEL_TEXT, REFUSED_THUMBNAILS
 from resources.object_store import Bucket
 
 
@@ -37,6 +37,7 @@ class MakeThumbnails:
     deadline_s: float = 300.0
     output = PIXEL_TEXT
     refusals = REFUSED_THUMBNAILS
+    made = MADE_THUMBNAILS
     beside = ()
 
     def open(self) -> None:
@@ -54,7 +55,8 @@ class MakeThumbnails:
             self.pseudonymizer.token("triage-audit", item["object_key"])
         )
         known = headers.identifiers_of(dataset)
-        return dataset, self._engine.clean(dataset, known, added=added_boxes(item.get("added", [])), audited=audited)
+        added = added_boxes(item.get("added", []))
+        return dataset, self._engine.clean(dataset, known, added=added, audited=audited, accepted=item.get("accepted"))
 
     def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
         """Redact, then shrink; the words that were found are nowhere in the result."""

@@ -39,6 +39,8 @@ class WorkSource:
     hospital: Hospital
     warehouse: Warehouse
     identity: Pseudonymizer
+    former: tuple[Pseudonymizer, ...] = ()
+    """Under the versions of the key before, newest first: what reviewers decided then still names objects so."""
 
     def objects(self, listing: Iterable[ObjectStat], version: str) -> Iterator[WorkItem]:
         """Each listed object that is no folder marker: new when its key, etag or size is."""
@@ -46,7 +48,7 @@ class WorkSource:
             if stat.key.endswith("/") and not stat.size:
                 continue
             token = self.identity.token("object", version, stat.key, stat.etag, str(stat.size))
-            yield self._item(token, stat.key, etag=stat.etag, size=stat.size)
+            yield self._item(token, stat.key, etag=stat.etag, size=stat.size, object_version=stat.version)
 
     def files(self, listing: Iterable[ObjectStat], version: str) -> Iterator[WorkItem]:
         """Each listed CSV file; another layout in the registry makes all of them new."""
@@ -92,7 +94,7 @@ class WorkSource:
         """Each row of `identified_reports`; of several with one report id the first is taken."""
         studies = self._studies()
         taken: set[str] = set()
-        columns = (*REPORT_COLUMNS, "report_text", "work_token", "object_key", "row_number")
+        columns = (*REPORT_COLUMNS, "report_text", "work_token", "object_key", "etag", "row_number")
         for batch in self.warehouse.scan(IDENTIFIED_REPORTS, self.hospital.id, columns=columns):
             for row in batch.to_pylist():
                 own = identifiers_of_columns({role: row[role] or "" for role in REPORT_COLUMNS})
@@ -105,13 +107,14 @@ class WorkSource:
                     version,
                     profile.digest,
                     self.hospital.reports.cleaning,
-                    row["work_token"],
-                    str(row["row_number"]),
+                    # Not the file's token: a file with one record more, or read again, leaves the others as they are.
+                    json.dumps([row[name] for name in (*REPORT_COLUMNS, "report_text", "object_key", "row_number")]),
                     refuse,
                     row["candidate_study_instance_uid"] or "",
                     all_known.fingerprint(),
                 )
-                item = self._item(self.identity.token(*parts), row["object_key"], row_number=row["row_number"])
+                place = {"etag": row["etag"], "row_number": row["row_number"]}
+                item = self._item(self.identity.token(*parts), row["object_key"], **place)
                 if refuse:
                     item["refuse"] = refuse
                 else:
@@ -124,8 +127,8 @@ class WorkSource:
         for row in self._originals(self._crossed()):
             looking = self.hospital.pixels.looking
             token = self.identity.token("pixels", version, looking, row["object_key"], row["etag"], str(row["size"]))
-            item = self._item(token, row["object_key"], size=row["size"])
-            yield _decided(item, self.identity, decisions)
+            item = self._item(token, row["object_key"], etag=row["etag"], size=row["size"])
+            yield _decided(item, self.identity, decisions, self.former)
 
     def release(
         self,
@@ -150,7 +153,7 @@ class WorkSource:
             )
             item = self._item(token, row["object_key"], etag=row["etag"], size=row["size"])
             item["identifiers"] = all_known.as_dict()
-            yield _decided(item, recipient, decisions)
+            yield _decided(item, recipient, decisions, self.former)
 
     def _originals(self, instances: set[str]) -> Iterator[dict[str, Any]]:
         taken: set[str] = set()
@@ -187,9 +190,12 @@ class WorkSource:
         return item
 
 
-def _decided(item: WorkItem, identity: Pseudonymizer, decisions: Mapping[str, Decision]) -> WorkItem:
+def _decided(
+    item: WorkItem, identity: Pseudonymizer, decisions: Mapping[str, Decision], former: tuple[Pseudonymizer, ...]
+) -> WorkItem:
     """The item as a reviewer's decision changes it; an accept changes nothing, not even the token."""
-    decision = decisions.get(item["object_pseudonym"])
+    names = (item["object_pseudonym"], *(one.token("object", item["object_key"]) for one in former))
+    decision = next((decisions[name] for name in names if name in decisions), None)
     if decision is None or not decision.digest:
         return item
     item["work_token"] = identity.token("reviewed", item["work_token"], decision.digest)

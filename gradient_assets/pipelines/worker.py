@@ -8,12 +8,14 @@ A worker says nothing on stdout or stderr: native libraries may print what they 
 from __future__ import annotations
 
 import gc
+import hashlib
 import resource
 import signal
 import sys
 from multiprocessing.connection import Connection
 
 from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.diagnostics import LeftBehind
 from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.shards import GroupResult, ShardWriter, StagingPlace
 from gradient_assets.pipelines.steps import (
@@ -24,6 +26,7 @@ from gradient_assets.pipelines.steps import (
     Step,
     WorkItem,
     foreseen,
+    made_row,
     refusal_row,
 )
 from gradient_assets.pipelines.worklist import read_everyone
@@ -41,6 +44,8 @@ class StepRunner:
         self._hospitals = hospitals
         self._places = places
         self._opened = False
+        left = places.get("diagnostics")
+        self._diagnostics = LeftBehind(left.bucket if left else None)
 
     def run(self, items: list[WorkItem], died: Reason | None = None) -> GroupResult:
         """Apply the step to each item.  With `died`, refuse the items with that reason instead (they killed a worker)."""
@@ -57,12 +62,17 @@ class StepRunner:
                     raise Refused(died)
                 if refuse := item.get("refuse"):
                     raise Refused(Reason(refuse))
-                counts = self._apply(item, writer)
+                counts, objects = self._apply(item, writer)
+                if self._step.made is not None:
+                    hospital = self._hospitals[item["hospital_id"]]
+                    writer.add(self._step.made, made_row(self._step, hospital, item, objects))
                 writer.keep()
                 result.counts.update(counts)
             except Exception as error:
                 writer.forget()
-                refused = foreseen(error)
+                refused = self._diagnostics.told(
+                    error, foreseen(error), self._step.stage, item["object_pseudonym"], item["work_token"]
+                )
                 writer.add(
                     self._step.refusals, refusal_row(self._step, self._hospitals[item["hospital_id"]], item, refused)
                 )
@@ -72,8 +82,14 @@ class StepRunner:
         result.shards = writer.close()
         return result
 
-    def _apply(self, item: WorkItem, writer: ShardWriter) -> dict[str, int]:
+    def told(self, error: Exception) -> Refused:
+        """An error that is none of one item: engines that don't open, a shard that can't be written."""
+        return self._diagnostics.told(error, foreseen(error), self._step.stage, "a worker", "")
+
+    def _apply(self, item: WorkItem, writer: ShardWriter) -> tuple[dict[str, int], dict[str, str]]:
+        """What was counted, and the SHA-256 of each object that was put."""
         counts: dict[str, int] = {}
+        objects: dict[str, str] = {}
         hospital = self._hospitals[item["hospital_id"]]
         for emitted in self._step.apply(item):
             match emitted:
@@ -88,7 +104,8 @@ class StepRunner:
                     counts[f"refused/{reason.value}"] = counts.get(f"refused/{reason.value}", 0) + 1
                 case EmittedObject(key, content):
                     self._places["objects"].bucket.put(key, content)
-        return counts
+                    objects[key] = hashlib.sha256(content).hexdigest()
+        return counts, objects
 
 
 def main() -> None:
@@ -113,7 +130,8 @@ def main() -> None:
                 assert runner is not None, "the step comes before its items"
                 answer = ("done", runner.run(*arguments))
         except Exception as error:
-            answer = ("failed", foreseen(error).detail or type(error).__name__)
+            refused = runner.told(error) if runner is not None else foreseen(error)
+            answer = ("failed", refused.detail or type(error).__name__)
         connection.send(answer)
 
 

@@ -11,6 +11,7 @@ class DyingFinder:
     """Kills its process."""
 
     name: str = "dying"
+    version: str = "1"
 
     def find(self, image):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -21,6 +22,7 @@ class HangingFinder:
     """Never answers."""
 
     name: str = "hanging"
+    version: str = "1"
 
     def find(self, image):
         time.sleep(3600)
@@ -31,6 +33,7 @@ class RaisingFinder:
     """Fails with what it read in its message."""
 
     name: str = "raising"
+    version: str = "1"
 
     def find(self, image):
         raise ValueError("QUILLFEATHER stands in this message")
@@ -41,6 +44,7 @@ class UnloadableFinder:
     """Can't be set up in another process."""
 
     name: str = "unloadable"
+    version: str = "1"
 
     def __setstate__(self, state):
         raise RuntimeError("no model")

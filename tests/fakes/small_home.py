@@ -18,6 +18,7 @@ from gradient_assets.deid.headers import Profile, replaced_uid
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.pixels import FoundText
 from gradient_assets.hospitals import Hospital, load_registry
+from gradient_assets.integrity.recorded import recorded_warehouse, writing_objects
 from gradient_assets.pipelines.known import gather
 from gradient_assets.pipelines.metadata import CleanHeaders, ReadHeaders
 from gradient_assets.pipelines.shards import StagingPlace
@@ -43,6 +44,7 @@ class PlantedFinder:
     """Finds what stands at the two places."""
 
     name: str = "planted"
+    version: str = "1"
 
     def find(self, image):
         plane = image if image.ndim == 2 else image[..., 0]
@@ -140,7 +142,7 @@ class SmallHome:
         return MakeThumbnails(self.hospital, bucket, self.identity, Profile.named("longitudinal"), PlantedFinder())
 
     def run(self, step, items, everyone=()):
-        warehouse = self.resources.warehouse
+        warehouse = self.warehouse("small-home")
         with (
             warehouse.staging("identified", "run") as private,
             warehouse.staging(step.output.zone, "run") as visible,
@@ -151,8 +153,16 @@ class SmallHome:
             write_everyone(places["identified"], everyone)
             result = StepRunner(step, {"st-mary": self.hospital}, places).run(list(items))
             assert not [name for name in result.counts if name.startswith("refused")], result.counts
-            for spec in (*step.beside, step.output):
-                warehouse.replace(spec, "st-mary", shards=result.shards.get(spec.full_name, []))
+            bucket = self.resources.thumbnails
+            with writing_objects(warehouse, step.made, "st-mary"):
+                for stat in list(objects.bucket.listing()):
+                    bucket.put(stat.key, objects.bucket.get(stat.key))
+                for spec in (step.refusals, step.made, *step.beside, step.output):
+                    warehouse.replace(spec, "st-mary", shards=result.shards.get(spec.full_name, []))
+
+    def warehouse(self, run_id):
+        """What the hospital's tables are written through, as the assets write them."""
+        return recorded_warehouse(self.resources, "st-mary", self.resources.key("hospital/st-mary"), run_id)
 
     @cached_property
     def resources(self) -> Resources:

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
-from gradient_assets.automation.arrival import Cursor, Watch, seal, unseal
+from gradient_assets.automation.arrival import Cursor, Watch, arrival_sensor, seal, unseal
 from gradient_assets.deid.identity import Pseudonymizer, SecretKey
+from gradient_assets.diagnostics import Diagnostics
+from resources import Resources, Settings
 from resources.object_store import Bucket, BucketAddress
+from tests.fakes.small_home import SmallHome
 
 IDENTITY = Pseudonymizer(SecretKey(bytes(range(32))), "st-mary")
 
@@ -108,3 +112,27 @@ def test_the_stored_cursor_shows_no_object_key_and_survives(landing):
 @pytest.mark.parametrize("stored", [None, "", "nonsense", "{}", '{"unknown": 1}', '{"after": "not sealed"}'])
 def test_a_cursor_that_cannot_be_read_starts_anew(stored):
     assert unseal(stored, IDENTITY) == Cursor()
+
+
+class BrokenKeys(Resources):
+    """Resources whose keys raise an error that quotes a name."""
+
+    def key(self, secret_name):
+        raise ValueError("DOE^JANE")
+
+
+@pytest.mark.parametrize("days", ["30", "0"])
+def test_an_error_of_a_tick_is_told_without_its_text(tmp_path, days):
+    hospital = SmallHome.build(tmp_path, with_thumbnails=False).hospital
+    settings = Settings.from_environment({"GRADIENT_HOME": str(tmp_path), "GRADIENT_DIAGNOSTICS_DAYS": days})
+    resources = BrokenKeys(settings)
+    context = dg.build_sensor_context(resources={"resources": resources})
+    with pytest.raises(dg.Failure) as caught:
+        list(arrival_sensor(hospital)(context))
+    assert "ValueError at" in caught.value.description
+    assert "DOE" not in caught.value.description
+    assert caught.value.__context__ is None
+    kept = Diagnostics.open(resources, "test")
+    assert [("DOE^JANE" in kept.show(name, who="t", reason="t").text) for name, _ in list(kept.listed())] == (
+        [True] if days == "30" else []
+    )

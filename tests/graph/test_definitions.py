@@ -36,6 +36,7 @@ LINEAGE = {
     "hospital_reports": set(),
     "dicom_metadata": {"hospital_dicoms"},
     "identified_reports": {"hospital_reports"},
+    "crosswalk": {"dicom_metadata", "identified_reports"},
     "deidentified_metadata": {"dicom_metadata", "identified_reports"},
     "deidentified_reports": {"dicom_metadata", "identified_reports"},
     "thumbnails": {"hospital_dicoms", "dicom_metadata", "deidentified_metadata"},
@@ -53,6 +54,7 @@ LINEAGE = {
     "release_dicoms": {"hospital_dicoms", "prod"},
     "release_manifest": {"hospital_dicoms", "prod"},
     "release_report": {"release_dicoms", "release_manifest"},
+    "release_delivery": {"release_report"},
 }
 
 

@@ -13,6 +13,8 @@ from gradient_assets.checks.reconciliation import balances
 from gradient_assets.deid.headers import read_dataset
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.pixels import decode_frames
+from gradient_assets.releases import load_release
+from gradient_assets.releases.delivery import Gate
 from gradient_assets.samples import read_planted
 from gradient_assets.samples.build import REFUSED_EXPORTS
 from gradient_assets.tables import (
@@ -32,6 +34,8 @@ from tests.graph.burned_in import uncovered
 from tests.graph.outputs import found
 
 pytestmark = pytest.mark.xdist_group("platform")
+
+REASON = ("--reason", "the mapping files are compared")
 
 
 def rows(demo, spec, partition=None):
@@ -180,9 +184,9 @@ def test_a_release_that_is_refused_leaves_nothing(demo):
 
 
 def test_a_crosswalk_stays_out_of_the_other_zones_and_is_private(demo, tmp_path):
-    demo.gradient("crosswalk", "--hospital", "st-mary", str(demo.path / "public/releases/x"), expect=2)
+    demo.gradient("crosswalk", "--hospital", "st-mary", *REASON, str(demo.path / "public/releases/x"), expect=2)
     (tmp_path / "patients.csv").touch(mode=0o644)
-    demo.gradient("crosswalk", "--hospital", "st-mary", str(tmp_path))
+    demo.gradient("crosswalk", "--hospital", "st-mary", *REASON, str(tmp_path))
     assert (tmp_path / "patients.csv").stat().st_mode & 0o777 == 0o600
 
 
@@ -217,7 +221,26 @@ def test_the_release_is_delivered_with_manifest_and_report(demo):
     assert delivered == {row["object_key"] for row in manifest}
     assert "demo-release" in bucket.get("report.html").decode()
     assert len(bucket.get("manifest.csv").decode().splitlines()) == len(manifest) + 1
-    assert list(demo.resources.releases.listing("_prepared/")) == []
+    for waiting in ("_prepared/demo-release/", "_prepared/_pages/demo-release/"):
+        assert list(demo.resources.releases.listing(waiting)) == []
+
+
+def test_the_demonstrations_release_was_approved_by_somebody_who_did_not_ask_for_it(demo):
+    release = load_release(demo.resources.release_requests, "demo-release")
+    standing = Gate(demo.resources, demo.registry.releases, release).log.standing()
+    assert standing.state(demo.registry.releases.approvals) == "delivered"
+    assert not set(standing.approved_by) & set(standing.authors)
+    assert all(name in demo.printed for name in (*standing.approved_by, *standing.authors))
+
+
+def test_the_digest_of_the_delivered_manifest_is_the_approved_one(demo):
+    import hashlib
+
+    bucket = demo.resources.releases.under("demo-university/demo-release")
+    digest = hashlib.sha256(bucket.get("manifest.csv")).hexdigest()
+    assert digest.encode() in bucket.get("report.html")
+    release = load_release(demo.resources.release_requests, "demo-release")
+    assert Gate(demo.resources, demo.registry.releases, release).log.standing().delivered == digest
 
 
 def test_delivered_objects_have_their_digests_and_can_be_read(demo):
@@ -265,7 +288,7 @@ def test_search_finds_a_study_by_a_word_of_its_report(demo):
 
 def test_the_crosswalk_leads_from_old_to_new(demo):
     folder = demo.path / "identified/crosswalk"
-    demo.gradient("crosswalk", "--hospital", "st-mary", str(folder))
+    demo.gradient("crosswalk", "--hospital", "st-mary", *REASON, str(folder))
     assert oct((folder / "patients.csv").stat().st_mode & 0o777) == "0o600"
     lines = (folder / "patients.csv").read_text().splitlines()
     pseudonyms = {line.rpartition(",")[2] for line in lines[1:]}

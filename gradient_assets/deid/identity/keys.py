@@ -10,6 +10,7 @@ import hmac
 import os
 import secrets
 import stat
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -24,9 +25,14 @@ class KeyFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SecretKey:
-    """One 256-bit secret.  Its repr shows the fingerprint only."""
+    """One 256-bit secret.  Its repr shows the fingerprint, and the id and version under which a vault keeps it.
+
+    A key outside any vault has no id; its version is 1.  Two keys are equal when their secrets are.
+    """
 
     secret: bytes = field(repr=False)
+    id: str = field(default="", compare=False)
+    version: int = field(default=1, compare=False)
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,17 +66,24 @@ class SecretKey:
 
 
 def create_key_file(path: Path) -> SecretKey:
-    """Write a new key to `path` (mode 0600) and return it.  Raises `KeyFileError` if anything is there already."""
+    """Write a new key to `path` (mode 0600) and return it.  Raises `KeyFileError` if anything is there already, or it can't."""
     key = SecretKey.generate()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written beside and linked: a process killed in between leaves no half key under the name.
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise KeyFileError(f"{path} exists already; a key is never overwritten. Choose another path.") from None
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key.to_text() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(key.to_text() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(beside, path)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and path.exists():
+            raise KeyFileError(f"{path} exists already; a key is never overwritten. Choose another path.") from None
+        raise KeyFileError(f"Key file {path} can't be made ({type(error).__name__}); nothing is there now.") from None
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
     return key
 
 

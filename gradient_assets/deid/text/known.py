@@ -312,7 +312,9 @@ class KnownMatcher:
         if following >= len(reading) or reading.gap(index) not in (" ", ", ") or reading.shapes[following] != UPPER:
             return False
         word, persons = reading.words[following], self.parts.get(reading.words[index], set())
-        return len(word) <= 3 and word not in self._lexicon.guarded and bool(persons & self.initials.get(word[0], set()))
+        return (
+            len(word) <= 3 and word not in self._lexicon.guarded and bool(persons & self.initials.get(word[0], set()))
+        )
 
     @property
     def parts_with_particles(self) -> frozenset[str]:

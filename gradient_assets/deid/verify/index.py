@@ -26,6 +26,7 @@ from gradient_assets.deid.verify.folding import View, byte_views, glue, text_vie
 from gradient_assets.deid.verify.forms import Form, forms_of, uid_forms
 from gradient_assets.deid.verify.judging import begin_of, holds
 from gradient_assets.deid.verify.names import people
+from gradient_assets.deid.verify.typos import Misspelt
 from gradient_assets.deid.verify.vocabulary import is_ordinary
 
 NEAR = 80
@@ -33,19 +34,26 @@ NEAR = 80
 _SHORT_NUMBER = 6
 """Numeric ids up to this many digits are looked up digit run by digit run: in the automaton nearly every number of a
 table would stop it (100,000 ids of six digits are a tenth of all six-digit numbers)."""
+_JOINED = 1 << 16
+"""Characters of values that are searched at a time."""
 _RECORD_GAP = "\n" * 8
 """Between two values of a column: wider than any gap within an identifier."""
 _YEAR = re.compile(r"(?:1[89]|20)\d\d|\d[-/.]\d\d?[-/.]\d\d(?!\d)")
 """What every written date holds: a year of four digits, or three short numbers."""
-_BLOCK = 4096
-_LONGEST_YEAR = 8
+_LONGEST_DATE = 40
+"""Characters of the longest way to write a day, with room."""
 _LONG_RUN = re.compile(r"\d{5,}")
 
 
 class IdentifierIndex:
     """Search for known identifiers.  Build once per hospital, share between threads, pickle to workers."""
 
-    def __init__(self, forms: Iterable[Form], birth_dates: Mapping[date, frozenset[str] | None]) -> None:
+    def __init__(
+        self,
+        forms: Iterable[Form],
+        birth_dates: Mapping[date, frozenset[str] | None],
+        misspelt: Misspelt | None = None,
+    ) -> None:
         long_forms: dict[str, list[Form]] = defaultdict(list)
         self._short_numbers: dict[str, list[Form]] = defaultdict(list)
         for form in forms:
@@ -55,7 +63,8 @@ class IdentifierIndex:
                 target[form.glued].append(form)
         self._birth_dates = dict(birth_dates)
         self._lone_births = frozenset(day for day, parts in birth_dates.items() if parts is None)
-        self._owners = frozenset(part for parts in birth_dates.values() for part in parts or ())
+        self._misspelt = misspelt or Misspelt(())
+        self._owners = self._misspelt.parts.union(*(parts or () for parts in birth_dates.values()))
         self._automaton = ahocorasick.Automaton()
         for glued, found in long_forms.items():
             self._automaton.add_word(glued, tuple(found))
@@ -82,16 +91,18 @@ class IdentifierIndex:
         """
         spared_forms = {glue(value) for value in spared}
         forms: dict[Form, None] = {}
+        names: set[str] = set()
         owners: dict[date, set[str]] = defaultdict(set)
         for known in records:
             forms.update(dict.fromkeys(form for form in forms_of(known) if form.glued not in spared_forms))
+            names.update(known.patient_names)
             parts = {part for value in known.patient_names for name in people(value) for part in name.parts}
             for day in known_days(known.birth_dates):
                 owners[day] |= {part for part in parts if len(part) >= 3 and not is_ordinary(part)}
         for uid in uids:
             forms.update(dict.fromkeys(uid_forms(uid)))
         births = {day: None if lone_birth_dates else frozenset(parts) for day, parts in owners.items()}
-        return cls(forms, births)
+        return cls(forms, births, Misspelt(sorted(names)))
 
     def __repr__(self) -> str:
         return f"IdentifierIndex({self.size} forms, {len(self._birth_dates)} birth dates)"
@@ -131,10 +142,20 @@ class IdentifierIndex:
         return [hit for name, value in record.items() for hit in self._search_value(value, f"{where}{name}")]
 
     def search_column(self, name: str, values: Iterable[object]) -> list[Hit]:
-        """Every known identifier in many values of one column; one pass, so much faster than row by row."""
-        texts = [value for value in values if isinstance(value, str)]
-        hits = self.search_text(_RECORD_GAP.join(texts), name) if texts else []
-        return hits + [hit for value in values if not isinstance(value, str) for hit in self._search_value(value, name)]
+        """Every known identifier in many values of one column, many at a time: a call costs as much as 500 characters."""
+        hits: list[Hit] = []
+        waiting: list[str] = []
+        length = 0
+        for value in values:
+            if not isinstance(value, str):
+                hits += self._search_value(value, name)
+                continue
+            waiting.append(value)
+            length += len(value)
+            if length >= _JOINED:
+                hits += self.search_text(_RECORD_GAP.join(waiting), name)
+                waiting, length = [], 0
+        return hits + (self.search_text(_RECORD_GAP.join(waiting), name) if waiting else [])
 
     def _search_value(self, value: object, where: str) -> list[Hit]:
         if value is None or isinstance(value, int | float):
@@ -161,8 +182,8 @@ class IdentifierIndex:
         for view in views:
             # The same identifier read through two encodings is one hit; several in one reading are several.
             found = [form for form, _, _ in self.places_in(view)]
-            if self._birth_dates:
-                found += self._births_in(view)
+            found += self._lone_births_in(view)
+            found += self._near_names(view)
             new = {(form.kind, form.rule) for form in found} - seen.keys()
             for form in found:
                 key = (form.kind, form.rule)
@@ -184,30 +205,47 @@ class IdentifierIndex:
                     if holds(view, match.start(), match.end(), form):
                         yield form, match.start(), match.end()
 
-    def _births_in(self, view: View) -> Iterator[Form]:
+    def _lone_births_in(self, view: View) -> Iterator[Form]:
         if self._lone_births and any(
             not self._lone_births.isdisjoint(written.readings) for written in written_dates(view.folded)
         ):
             yield _LONE_BIRTH_DATE
-        if not self._owners:
-            return
-        # Names are rare in clean output and years are not: so the name is looked for first, and the date after it.
-        for block in range(0, len(view.blank), _BLOCK):
-            if self._owners.isdisjoint(view.blank[max(0, block - NEAR) : block + _BLOCK + 2 * NEAR].split()):
-                continue
-            for match in _YEAR.finditer(view.folded, block, block + _BLOCK + _LONGEST_YEAR):
-                first, last = max(0, match.start() - NEAR), match.end() + NEAR
-                if self._names_a_birth(view, first, last):
+
+    def _near_names(self, view: View) -> Iterator[Form]:
+        """What needs a part of somebody's name near by: a birth date, the other part with a typing error.
+
+        Names are rare in clean output and years are not: so the names are looked for first, all at once, which costs less
+        than half of the automaton's time.
+        """
+        for part in self._owners.intersection(view.blank.split()):
+            for start in _places_of(part, view.blank):
+                if any(True for _ in self._misspelt.places_beside(view, part, start)):
+                    yield _MISSPELT_NAME
+                first, last = max(0, start - NEAR - _LONGEST_DATE), start + len(part) + NEAR + _LONGEST_DATE
+                if self._birth_dates and self._names_a_birth(view, part, start, first, last):
                     yield _NAMED_BIRTH_DATE
 
-    def _names_a_birth(self, view: View, first: int, last: int) -> bool:
-        near = view.blank[first:last].split()
-        return not self._owners.isdisjoint(near) and any(
-            not (self._birth_dates[day] or frozenset()).isdisjoint(near)
+    def _names_a_birth(self, view: View, part: str, start: int, first: int, last: int) -> bool:
+        if not _YEAR.search(view.folded, first, last):
+            return False
+        return any(
+            part in (self._birth_dates[day] or ())
             for written in written_dates(view.folded[first:last])
+            if first + written.end >= start - NEAR and first + written.start <= start + len(part) + NEAR
             for day in written.readings & self._birth_dates.keys()
         )
 
 
+def _places_of(part: str, blank: str) -> Iterator[int]:
+    """Where a part stands as a whole word."""
+    start = blank.find(part)
+    while start >= 0:
+        end = start + len(part)
+        if (start == 0 or blank[start - 1] == " ") and (end == len(blank) or blank[end] == " "):
+            yield start
+        start = blank.find(part, end)
+
+
 _LONE_BIRTH_DATE = Form("", "birth_date", "lone_birth_date", "")
+_MISSPELT_NAME = Form("", "name", "one_typing_error", "")
 _NAMED_BIRTH_DATE = Form("", "birth_date", "birth_date_with_name", "")

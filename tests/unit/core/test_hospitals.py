@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gradient_assets.hospitals import RegistryError, ReportSettings, load_registry, registry_path
+from gradient_assets.hospitals import RegistryError, ReleaseRules, ReportSettings, load_registry, registry_path
 
 GOOD = """\
 hospitals:
@@ -183,3 +183,27 @@ def test_the_environment_points_elsewhere(tmp_path):
     assert registry_path({"GRADIENT_HOSPITALS": str(tmp_path / "own.yaml")}) == tmp_path / "own.yaml"
     (tmp_path / "hospitals.yaml").touch()
     assert registry_path({"GRADIENT_HOME": str(tmp_path)}) == tmp_path / "hospitals.yaml"
+
+
+def test_rules_for_releases_are_read_and_have_defaults(tmp_path):
+    assert load(tmp_path, GOOD).releases == ReleaseRules(approvals=1, smallest_class=1, smallest_cell=11)
+    rules = load(tmp_path, GOOD + "releases: {approvals: 2, smallest_class: 5}\n").releases
+    assert rules == ReleaseRules(2, 5, 11)
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("{approvals: 3}", "releases.approvals: 3`: expected a whole number from 0 to 2"),
+        ("{approvals: many}", "a whole number from 0 to 2"),
+        ("{approvals: -1}", "a whole number from 0 to 2"),
+        ("{smallest_class: 0}", "a whole number from 1 to 1000"),
+        ("{smallest_cell: 1001}", "a whole number from 1 to 1000"),
+        ("{approval: 1}", "expected one of approvals, smallest_class, smallest_cell"),
+        ("[1]", "a mapping with approvals"),
+    ],
+)
+def test_rules_for_releases_that_are_wrong_are_refused_with_their_line(tmp_path, section, words):
+    with pytest.raises(RegistryError, match="line 12") as refused:
+        load(tmp_path, GOOD + f"releases: {section}\n")
+    assert words in str(refused.value)

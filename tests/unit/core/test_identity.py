@@ -66,6 +66,24 @@ def test_case_and_blanks_do_not_split_a_patient_but_zeros_do():
     assert IDENTITY.patient("007") != IDENTITY.patient("7")
 
 
+def test_a_repeatable_seal_is_equal_for_equal_texts_of_one_purpose_and_for_nothing_else():
+    sealed = IDENTITY.seal_repeatably("row 1", "4711")
+    assert sealed == IDENTITY.seal_repeatably("row 1", "4711")
+    assert "4711" not in sealed
+    other_key = Pseudonymizer(SecretKey(bytes(32)), "st-mary")
+    others = [
+        IDENTITY.seal_repeatably("row 1", "4712"),
+        IDENTITY.seal_repeatably("row 2", "4711"),
+        other_key.seal_repeatably("row 1", "4711"),
+    ]
+    # The first 16 characters are the nonce: two texts never share one.
+    assert len({one[:16] for one in (sealed, *others)}) == 4
+    assert IDENTITY.unseal("row 1", sealed) == "4711"
+    for key, purpose in ((IDENTITY, "row 2"), (other_key, "row 1")):
+        with pytest.raises(ValueError):
+            key.unseal(purpose, sealed)
+
+
 def test_parts_of_a_token_do_not_run_together():
     assert IDENTITY.token("ab", "c") != IDENTITY.token("a", "bc")
 
@@ -102,6 +120,22 @@ def test_a_key_file_is_private_and_never_overwritten(tmp_path):
     assert read_key_file(path) == key
     with pytest.raises(KeyFileError, match="never overwritten"):
         create_key_file(path)
+
+
+def test_a_key_that_can_not_be_written_whole_leaves_nothing(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(KeyFileError, match="nothing is there now"):
+        create_key_file(tmp_path / "study.key")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_in_a_place_that_is_no_folder_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(KeyFileError, match="can't be made"):
+        create_key_file(tmp_path / "file" / "study.key")
 
 
 def test_a_key_file_open_to_others_is_refused(tmp_path):

@@ -31,6 +31,7 @@ class Behave:
     fails_to_open: bool = False
     output = QUARANTINE
     refusals = REFUSED_THUMBNAILS
+    made = None
     beside = (HEADER_AUDIT,)
 
     def open(self):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradient_assets.checks.triage import Audit, upper_bound
+from gradient_assets.audit_sample import Audit, upper_bound
 
 
 @pytest.mark.parametrize(

@@ -49,8 +49,11 @@ def gradient_lines(text):
 
 
 @cache
-def options_of(command):
+def options_of(command, subcommand=""):
+    """Of a command, or of its subcommand where it is a group."""
     found = cli.get_command(click.Context(cli), command)
+    if isinstance(found, click.Group):
+        found = found.get_command(click.Context(found), subcommand) or found
     return {option for parameter in found.params for option in parameter.opts} | {"--help", "-h"}
 
 
@@ -65,7 +68,7 @@ def unknown_options(text):
         for word in words[1:]
         if words[0] in COMMANDS
         and re.match(r"--?[A-Za-z]", word)
-        and word.partition("=")[0] not in options_of(words[0])
+        and word.partition("=")[0] not in options_of(*words[:2])
     ]
 
 
@@ -126,6 +129,7 @@ def test_variables_exist(text):
         (unknown_commands, "`gradient run`", "`gradient fly`"),
         (unknown_options, "```\ngradient run \\\n  -H x\n```", "```\ngradient run \\\n  --fast\n```"),
         (unknown_options, "`gradient release --where=x`", "`gradient search --where=x`"),
+        (unknown_options, "`gradient quarantine drop --why=x`", "`gradient quarantine show --why=x`"),
         (unknown_targets, "`make PYTHON=python3 demo`", "`make coffee`"),
         (unknown_variables, "GRADIENT_HOME", "GRADIENT_NOWHERE"),
         (lambda text: missing_links(ROOT / "README.md", text), "[x](Makefile)", "[x](docs/nowhere.md)"),

@@ -1,5 +1,6 @@
 """The generated parts of the documentation say what the code says."""
 
+from dataclasses import asdict
 from operator import attrgetter
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 
 from gradient_assets import reference
 from gradient_assets.deid.reasons import Reason
-from gradient_assets.hospitals import RegistryError, load_registry
+from gradient_assets.hospitals import RegistryError, ReleaseRules, load_registry
 from gradient_assets.samples.build import registry_text
 
 FIELDS = [field.name for field in reference.REGISTRY_FIELDS]
@@ -63,6 +64,12 @@ def test_a_field_is_needed_exactly_if_it_has_no_default(tmp_path, field):
     else:
         found = attrgetter(field.name)(load(tmp_path, hospital).hospitals[0])
         assert f"`{found}`" == field.default
+
+
+def test_the_section_of_releases_is_what_the_reader_takes():
+    assert {field.name: field.default for field in reference.RELEASE_FIELDS} == {
+        f"releases.{name}": f"`{value}`" for name, value in asdict(ReleaseRules()).items()
+    }
 
 
 def test_the_example_at_the_top_is_the_sample_hospitals_registry(tmp_path):

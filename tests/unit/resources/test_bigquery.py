@@ -1,17 +1,20 @@
 """What is sent to BigQuery: partitions, job ids, parameters.  The server itself is for the integration tests."""
 
+import hashlib
 import pickle
+import re
 import traceback
 from types import SimpleNamespace
 
+import duckdb
 import pyarrow as pa
 import pytest
-from google.api_core.exceptions import BadRequest, Conflict
+from google.api_core.exceptions import BadRequest, Conflict, Forbidden
 
 from gradient_assets.tables import Column, TableSpec
 from resources.bigquery import BigQueryWarehouse
 from resources.object_store import Bucket, BucketAddress
-from resources.warehouse import WarehouseError, ZoneRefused
+from resources.warehouse import ZONES, WarehouseError, ZoneRefused
 
 INSTANCES = TableSpec(
     "instances",
@@ -71,6 +74,7 @@ class RecordingClient:
         self.taken = {}
         self.state = "etag-1"
         self.failure = None
+        self.answer = []
 
     def create_dataset(self, dataset, exists_ok):
         assert exists_ok
@@ -100,7 +104,7 @@ class RecordingClient:
         self.queries.append((job_id, statement, job_config))
         if self.failure:
             return Job(error=self.failure)
-        return Job([{"total": 3}] if "COUNT(*) AS total" in statement else [])
+        return Job([{"total": 3}] if "COUNT(*) AS total" in statement else self.answer)
 
     def get_job(self, job_id, location):
         return self.taken[job_id]
@@ -127,7 +131,7 @@ def warehouse(client, tmp_path):
 def make(client, tmp_path, **changed):
     arguments = {
         "project": "my-project",
-        "staging_area": Bucket(BucketAddress((tmp_path / "staging").as_uri())),
+        "staging_areas": dict.fromkeys(ZONES, Bucket(BucketAddress((tmp_path / "staging").as_uri()))),
         "numbers": {"st-mary": 7},
         "dataset_prefix": "test_",
         "specs": (INSTANCES, MANIFEST),
@@ -150,6 +154,14 @@ def test_a_table_is_partitioned_by_the_hospitals_number_and_clustered_by_four_co
         ("work_token", "STRING", "REQUIRED"),
         ("uid", "STRING", "NULLABLE"),
     ]
+
+
+def test_an_identity_that_may_not_make_datasets_uses_those_that_are_there(client, tmp_path):
+    def refuse(dataset, exists_ok):
+        raise Forbidden("bigquery.datasets.create")
+
+    client.create_dataset = refuse
+    assert make(client, tmp_path).replace(INSTANCES, "st-mary", shards=[]) == 3
 
 
 def test_a_column_added_later_is_added_to_the_table_as_nullable(client, tmp_path):
@@ -268,6 +280,31 @@ def test_search_sends_words_as_a_parameter(warehouse, client):
 def test_dropping_deletes_the_partition_alone(warehouse, client):
     warehouse.drop(INSTANCES, "st-mary")
     assert client.deleted == ["my-project.test_identified.instances$7"]
+
+
+def digest_in_duckdb(statement, rows):
+    """The statement's own aggregation over other rows; DuckDB has SHA-256, but as hexadecimal digits at once."""
+    with duckdb.connect() as database:
+        database.execute("CREATE TABLE held (hospital_number INTEGER, uid VARCHAR)")
+        database.executemany("INSERT INTO held VALUES (?, ?)", rows)
+        text = re.sub(r"FROM `[^`]+` AS t", "FROM held AS t", statement).replace(
+            "TO_JSON_STRING(t)", "CAST(t AS VARCHAR)"
+        )
+        text = re.sub(r"\bTO_HEX\(", "(", text).replace("@partition", "7")
+        return database.execute(text).fetchone()[0]
+
+
+def test_the_digest_is_of_the_rows_whatever_their_order(warehouse, client):
+    client.answer = [{"digest": "ab" * 32}]
+    assert warehouse.content_digest(INSTANCES, "st-mary") == "ab" * 32
+    statement = client.queries[-1][1]
+    rows = [(7, f"1.2.{number}") for number in range(300)]
+    whole = digest_in_duckdb(statement, rows)
+    assert re.fullmatch("[0-9a-f]{64}", whole)
+    assert digest_in_duckdb(statement, [*rows[::-1], (8, "another hospital's")]) == whole
+    others = [rows[:-1], [*rows, rows[0]], [(7, "1.2.x"), *rows[1:]], rows[:1]]
+    assert len({whole, *(digest_in_duckdb(statement, other) for other in others)}) == 5
+    assert digest_in_duckdb(statement, [(8, "x")]) == hashlib.sha256(b"").hexdigest()
 
 
 def test_a_hospital_that_is_not_registered_has_no_partition(warehouse):

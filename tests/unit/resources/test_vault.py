@@ -107,6 +107,60 @@ def test_vaults_travel_to_workers_without_secrets(file_vault):
     assert secret not in pickle.dumps(file_vault)
 
 
+def test_a_rotated_key_has_both_versions_and_the_newest_is_the_key(vault):
+    first = vault.create("hospital/st-mary")
+    second = vault.rotate("hospital/st-mary")
+    assert second.secret != first.secret
+    assert [(key.id, key.version) for key in (first, second)] == [("hospital/st-mary", 1), ("hospital/st-mary", 2)]
+    assert vault.versions("hospital/st-mary") == (1, 2)
+    assert vault.key("hospital/st-mary") == vault.key("hospital/st-mary", 2) == second
+    assert vault.key("hospital/st-mary", 1) == first
+    assert vault.key("hospital/st-mary", 1).version == 1
+
+
+def test_a_key_that_is_not_there_has_no_versions_and_can_not_be_rotated(vault):
+    assert vault.versions("hospital/st-mary") == ()
+    with pytest.raises(MissingKey):
+        vault.rotate("hospital/st-mary")
+    assert not vault.exists("hospital/st-mary", 2)
+
+
+def test_a_version_that_is_missing_is_an_error_and_does_not_hide_later_ones(file_vault):
+    file_vault.create("hospital/st-mary")
+    for _ in range(2):
+        file_vault.rotate("hospital/st-mary")
+    (file_vault.folder / "hospital/st-mary.v2.key").unlink()
+    assert file_vault.versions("hospital/st-mary") == (1, 3)
+    with pytest.raises(MissingKey):
+        file_vault.key("hospital/st-mary", 2)
+
+
+def test_of_two_rotations_at_the_same_time_one_is_refused(vault):
+    vault.create("hospital/st-mary")
+    second = vault.rotate("hospital/st-mary", 2)
+    with pytest.raises(KeyExists):
+        vault.rotate("hospital/st-mary", 2)
+    assert vault.key("hospital/st-mary") == second
+
+
+@pytest.mark.parametrize("name", ["v2", "hospital/v2", "hospital/st-mary.v2"])
+def test_a_key_named_like_a_version_of_another_is_refused(vault, name):
+    for call in (vault.key, vault.create, vault.exists, vault.versions, vault.rotate):
+        with pytest.raises(MissingKey):
+            call(name)
+
+
+@pytest.mark.parametrize("ending", [".key", ".v2.key"])
+def test_every_version_in_a_file_is_for_its_owner_alone(file_vault, ending):
+    file_vault.create("hospital/st-mary")
+    file_vault.rotate("hospital/st-mary")
+    path = file_vault.folder / f"hospital/st-mary{ending}"
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o604)
+    with pytest.raises(MissingKey, match="chmod 600"):
+        file_vault.key("hospital/st-mary", 2 if "v2" in ending else 1)
+
+
 def test_keys_of_the_file_vault_are_for_their_owner_alone(file_vault):
     file_vault.create("hospital/st-mary")
     path = file_vault.folder / "hospital" / "st-mary.key"

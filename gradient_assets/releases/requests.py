@@ -1,7 +1,7 @@
 """Releases as they are asked for: a name, a recipient, a cohort's condition.
 
-Belongs here: the request and its form.  Requests are kept in the identified zone, since a condition may hold a name that
-somebody typed.  Who is in the cohort is `cohort`'s business, making the release that of `assets.public`.
+Belongs here: the request and its file.  Requests are kept in the identified zone, since a condition may hold a name that
+somebody typed.  Who is in the cohort is `cohort`'s business, what became of the request that of `states`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from resources.object_store import Bucket, ObjectVanished
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,59}")
 PREPARED = "_prepared"
-"""Prefix of the releases' bucket that no recipient may read: objects wait here for the check."""
+"""Prefix of the releases' bucket that no recipient may read: objects wait here for checks and approval."""
 
 
 class ReleaseError(Exception):
@@ -47,6 +47,11 @@ class Release:
         return f"{PREPARED}/{self.name}"
 
     @property
+    def pages(self) -> str:
+        """Where report and manifest wait; beside the objects, whose folder is swept."""
+        return f"{PREPARED}/_pages/{self.name}"
+
+    @property
     def delivered(self) -> str:
         """Where the recipient finds them."""
         return f"{self.recipient}/{self.name}"
@@ -57,12 +62,16 @@ def without_faces(condition: str) -> str:
     return f"({cohort_condition(condition)}) AND may_show_face = 'none'"
 
 
+def refuse_another(bucket: Bucket, release: Release) -> None:
+    """Raise `ReleaseError` if another request has that name."""
+    if bucket.exists(f"{release.name}.json") and load_release(bucket, release.name) != release:
+        raise ReleaseError(f"Release '{release.name}' exists with another recipient or cohort. Choose another name.")
+
+
 def save_release(bucket: Bucket, release: Release) -> None:
     """Keep a request.  The same once more is fine; another under the same name raises `ReleaseError`."""
-    key = f"{release.name}.json"
-    if bucket.exists(key) and load_release(bucket, release.name) != release:
-        raise ReleaseError(f"Release '{release.name}' exists with another recipient or cohort. Choose another name.")
-    bucket.put(key, json.dumps(asdict(release), sort_keys=True).encode())
+    refuse_another(bucket, release)
+    bucket.put(f"{release.name}.json", json.dumps(asdict(release), sort_keys=True).encode())
 
 
 def load_release(bucket: Bucket, name: str) -> Release:
@@ -72,3 +81,9 @@ def load_release(bucket: Bucket, name: str) -> Release:
     except ObjectVanished:
         message = f"Release '{name}' is unknown. `gradient release {name} --recipient R --where CONDITION` makes it."
     raise ReleaseError(message)
+
+
+def release_names(bucket: Bucket) -> list[str]:
+    """Names of all requests, sorted."""
+    names = (stat.key.removesuffix(".json") for stat in bucket.listing() if stat.key.endswith(".json"))
+    return sorted(name for name in names if NAME.fullmatch(name))

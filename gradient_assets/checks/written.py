@@ -1,0 +1,161 @@
+"""The blocking looks at what was written that need no list of identifiers: the profile, patterns, text in pixels.
+
+Belongs here: one check for each look and asset.  The looks are `verification`'s; the asset has already put aside what it
+found with them, so that a finding here is one that could not be put aside, or that came after.  Which patterns may block is
+decided in `deid.verify.patterns`; the search for known identifiers is in `leaks`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+
+import dagster as dg
+
+from gradient_assets import boundary
+from gradient_assets.assets.catalogue import RELEASES
+from gradient_assets.assets.context import silent
+from gradient_assets.hospitals import Registry
+from gradient_assets.releases import load_release
+from gradient_assets.releases.manifest import manifest_digest
+from gradient_assets.releases.verification import CheckOutcome, keep_outcome
+from gradient_assets.tables import (
+    DEIDENTIFIED_METADATA,
+    DEIDENTIFIED_REPORTS,
+    MADE_DEIDENTIFIED_METADATA,
+    MADE_DEIDENTIFIED_REPORTS,
+    MADE_RELEASE,
+    MADE_THUMBNAILS,
+    TableSpec,
+)
+from gradient_assets.verification import Found, Verifier
+from resources import Resources
+
+EXAMPLES = 5
+NOBODY_LOOKED = (
+    "Nobody has looked: GRADIENT_SECOND_FINDER is `none`, and the engine that cleaned can't verify itself. Choose another "
+    "finder and materialize the asset again."
+)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One check: its name, what it says of itself, what to do when it fails and when it holds."""
+
+    name: str
+    description: str
+    remedy: str
+    fine: str
+
+
+PROFILE_HOLDS = Look(
+    "profile_holds",
+    "Evaluates Table E.1-1 a second time, straight from the table, over each written header beside its original.",
+    "Nothing after this asset has run. The rules and tags below broke the profile and could not be put aside. Report them; "
+    "after the mend, or a change of the profile, materialize the hospital or release again.",
+    "Nothing to do: every element is what the profile allows.",
+)
+NO_PATTERN = Look(
+    "no_identifier_like_pattern",
+    "Searches texts for phones, social security numbers, e-mails, names with a title, labelled numbers, and dates that the "
+    "profile does not allow.",
+    "Nothing after this asset has run. Look at the examples inside the hospital: a row with the kind below could not be put "
+    "aside. Report the kind and place; after the mend materialize the hospital again.",
+    "Nothing to do. Suspicious patterns, if any are counted, are not sure enough to block.",
+)
+NO_TEXT = Look(
+    "no_text_in_pixels",
+    "Reads pictures with another engine than the one that cleaned, and compares what it reads with every name and id known.",
+    "Nothing after this asset has run. Look at the examples with `gradient review` and add the boxes that are missing, or "
+    "quarantine them; then materialize the asset again.",
+    "Nothing to do: no text was read.",
+)
+
+
+def written_checks(hospitals: dg.PartitionsDefinition[str]) -> list[dg.AssetChecksDefinition]:
+    """The checks of all assets."""
+    headers, reports = DEIDENTIFIED_METADATA, DEIDENTIFIED_REPORTS
+    return [
+        _check(headers.name, PROFILE_HOLDS, hospitals, MADE_DEIDENTIFIED_METADATA, Verifier.profile),
+        _check(headers.name, NO_PATTERN, hospitals, MADE_DEIDENTIFIED_METADATA, lambda one: one.patterns(headers)),
+        _check(reports.name, NO_PATTERN, hospitals, MADE_DEIDENTIFIED_REPORTS, lambda one: one.patterns(reports)),
+        _check("thumbnails", NO_TEXT, hospitals, MADE_THUMBNAILS, Verifier.text_in_thumbnails),
+        _check("release_dicoms", PROFILE_HOLDS, RELEASES, MADE_RELEASE, Verifier.profile_of_release),
+        _check("release_dicoms", NO_PATTERN, RELEASES, MADE_RELEASE, Verifier.patterns_of_release),
+        _check("release_dicoms", NO_TEXT, RELEASES, MADE_RELEASE, Verifier.text_in_release),
+    ]
+
+
+def _check(
+    asset: str,
+    look: Look,
+    partitions: dg.PartitionsDefinition[str],
+    made: TableSpec,
+    taken: Callable[[Verifier], Found],
+) -> dg.AssetChecksDefinition:
+    @dg.asset_check(asset=asset, name=look.name, blocking=True, partitions_def=partitions, description=look.description)
+    @silent
+    def check(
+        context: dg.AssetCheckExecutionContext,
+        registry: dg.ResourceParam[Registry],
+        resources: dg.ResourceParam[Resources],
+    ) -> dg.AssetCheckResult:
+        partition = context.partition_key
+        if partitions is RELEASES:
+            verifier = Verifier.of_release(resources, registry, load_release(resources.release_requests, partition))
+        else:
+            verifier = Verifier.of_hospital(resources, registry.get(partition))
+        found = unspared(verifier, taken(verifier))
+        if partitions is RELEASES:
+            manifest = manifest_digest(resources.warehouse, partition)
+            outcome = CheckOutcome(asset, look.name, not found.total, found.searched, found.by_kind, manifest)
+            keep_outcome(resources.release_requests, partition, outcome)
+        return outcome_of(
+            look, found, examples(verifier, made, found), looked=look is not NO_TEXT or verifier.reader is not None
+        )
+
+    return check
+
+
+def unspared(verifier: Verifier, found: Found) -> Found:
+    """What was found but for the rows whose finding was put aside once, and accepted by a person exactly so."""
+    for token in [token for token in found.by_token if verifier.is_accepted(token)]:
+        found.accepted += found.by_token.pop(token).total()
+    return found
+
+
+def examples(verifier: Verifier, made: TableSpec, found: Found) -> list[str]:
+    """Pseudonyms of a few objects with findings, as `gradient quarantine show` knows them."""
+    if not found.by_token:
+        return []
+    batches = verifier.warehouse.scan(made, verifier.partition, columns=("work_token", "object_pseudonym"))
+    named = (
+        pseudonym
+        for batch in batches
+        for token, pseudonym in zip(batch["work_token"].to_pylist(), batch["object_pseudonym"].to_pylist(), strict=True)
+        if token in found.by_token
+    )
+    return sorted(islice(named, EXAMPLES))
+
+
+def outcome_of(look: Look, found: Found, shown: list[str], *, looked: bool = True) -> dg.AssetCheckResult:
+    """The check's outcome: counts by kind and place, pseudonyms, what to do.  Where nobody could look it warns, and blocks
+    nothing: somebody has chosen that."""
+    failed = found.total > 0
+    todo = look.remedy if failed else look.fine if looked else NOBODY_LOOKED
+    return dg.AssetCheckResult(
+        passed=looked and not failed,
+        severity=dg.AssetCheckSeverity.ERROR if failed or looked else dg.AssetCheckSeverity.WARN,
+        description=f"{found.searched} looked at, {found.total} findings, {found.accepted} accepted as false alarms."
+        if looked
+        else "Not looked at.",
+        metadata=boundary.asset_metadata(
+            {
+                "gradient/searched": found.searched,
+                "gradient/accepted": found.accepted,
+                "gradient/hits_by_kind": dg.MetadataValue.json(found.by_kind),
+                "gradient/suspicious_patterns": dg.MetadataValue.json(dict(sorted(found.doubtful.items()))),
+                "gradient/examples": dg.MetadataValue.json(shown),
+                "gradient/what_to_do": todo,
+            }
+        ),
+    )

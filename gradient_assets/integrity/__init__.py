@@ -1,0 +1,7 @@
+"""Integrity: what every table partition and object was when it was written, and whether it still is.
+
+Reading order: `origins` (which tables belong to one stage, and where its rows' origin is kept), `records` (one record per
+table partition: key, SHA-256, rows, run), `recorded` (the warehouse that compares the key before each write and records
+after it), `recheck` (reads everything again and compares).  Belongs here: nothing that knows what a row means.  Whether an
+identifier is left in what was written, `deid.verify` and `checks` search.
+"""

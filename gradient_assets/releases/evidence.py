@@ -1,0 +1,172 @@
+"""Everything that the report of a release says, gathered from tables, checks and decisions.
+
+Belongs here: reading and adding up.  Nothing is judged except that what is added up belongs together, and that no class of
+patients is smaller than the registry allows.  How it looks is `report`'s business.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gradient_assets.audit_sample import Audit, audit_of, upper_bound
+from gradient_assets.cohort import CODES, CohortError, cohort_condition, condition_columns, shown_condition
+from gradient_assets.deid.headers import Profile
+from gradient_assets.deid.identity import Pseudonymizer
+from gradient_assets.hospitals import Hospital, Registry, ReleaseRules
+from gradient_assets.releases.manifest import as_csv, digest_of, manifest_rows
+from gradient_assets.releases.requests import Release, ReleaseError
+from gradient_assets.releases.revision import code_revision, package_version
+from gradient_assets.releases.statistics import Classes, classes_of
+from gradient_assets.releases.verification import BEFORE_REPORT, CheckOutcome, outcomes_of
+from gradient_assets.review.decisions import decisions_of
+from gradient_assets.tables import PROD, REFUSED_RELEASE, RELEASE_AUDIT, RELEASE_FACTS, TableSpec
+from resources.environment import Resources
+from resources.errors import WarehouseError
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Instances of the release that people looked at, and those to which they added a box."""
+
+    looked: int
+    hits: int
+
+    @property
+    def most_missed(self) -> float:
+        """Upper 95 % bound (Clopper and Pearson, one-sided) of the share of instances with text that is still to be seen."""
+        return upper_bound(self.hits, self.looked)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a release.  `tags`: tag → action → elements; `triage` and `refusals` as counted over hospitals."""
+
+    release: Release
+    rule: str
+    rules: ReleaseRules
+    manifest: str
+    rows: list[dict[str, Any]]
+    facts: list[dict[str, Any]]
+    refusals: Mapping[str, int]
+    tags: Mapping[str, Mapping[str, int]]
+    kinds: Mapping[str, int]
+    boxes: Mapping[str, int]
+    outcomes: list[CheckOutcome]
+    reviewed: Sample
+    triage: Audit
+    profiles: Mapping[str, int]
+    engines: Mapping[str, int]
+    version: str
+    revision: str
+
+    @property
+    def classes(self) -> Classes:
+        """Groups of patients whom nothing that leaves tells apart."""
+        return classes_of(self.facts)
+
+
+def gather_evidence(resources: Resources, registry: Registry, release: Release) -> Evidence:
+    """All of it.  Raises `ReleaseError` when checks have not run over what the release holds now, or tables disagree."""
+    warehouse = resources.warehouse
+    rows = manifest_rows(warehouse, release.name)
+    if not rows:
+        raise ReleaseError(f"Release '{release.name}' holds nothing. Every object of its cohort was refused.")
+    facts, audits = list(_rows(resources, RELEASE_FACTS, release)), list(_rows(resources, RELEASE_AUDIT, release))
+    tokens = {row["work_token"] for row in rows}
+    if any({row["work_token"] for row in others} != tokens for others in (facts, audits)):
+        raise ReleaseError(
+            f"What is known of release '{release.name}' does not belong to what it holds. Run `gradient release` again."
+        )
+    manifest = digest_of(as_csv(rows))
+    hospitals = [registry.get(hospital_id) for hospital_id in sorted({row["hospital_id"] for row in audits})]
+    tags: dict[str, Counter[str]] = defaultdict(Counter)
+    kinds: Counter[str] = Counter()
+    for row in audits:
+        for action, counted in json.loads(row["actions_json"]).items():
+            for tag, count in counted.items():
+                tags[tag][action] += count
+        kinds.update(json.loads(row["removed_by_kind_json"]))
+    return Evidence(
+        release=release,
+        rule=_rule(resources, release),
+        rules=registry.releases,
+        manifest=manifest,
+        rows=rows,
+        facts=facts,
+        refusals=dict(Counter(row["reason"] for row in _rows(resources, REFUSED_RELEASE, release)).most_common()),
+        tags=tags,
+        kinds=kinds,
+        boxes=sum((Counter(json.loads(row["boxes_json"])) for row in facts), Counter()),
+        outcomes=outcomes_of(resources.release_requests, release.name, manifest, BEFORE_REPORT),
+        reviewed=_reviewed(resources, hospitals, audits),
+        triage=_triage(resources, hospitals),
+        profiles=Counter(f"{row['profile']}, PS3.15 {row['standard_edition']}" for row in rows),
+        engines=Counter(row["engine_version"] for row in rows),
+        version=package_version(),
+        revision=code_revision(),
+    )
+
+
+def refuse_small_classes(release: Release, classes: Classes, floor: int) -> None:
+    """Raise `ReleaseError` if a class of patients is smaller than the registry allows."""
+    if count := classes.too_small(floor):
+        raise ReleaseError(
+            f"Release '{release.name}' can't be verified: {count} of {len(classes.sizes)} classes of patients with the same "
+            f"sex, ages and study years have fewer than {floor} patients (`releases.smallest_class`). Choose a wider cohort."
+        )
+
+
+def cohort_classes(resources: Resources, registry: Registry, release: Release) -> Classes:
+    """The classes of the cohort as it stands in `prod`, before anything is made.
+
+    Raises `CohortError` for a condition that can't be run.  Years that the recipient gets shifted by another number of days
+    are left out: that makes classes larger than they will be, never smaller, so none is refused that would have passed.
+    """
+    shifting = {h.id for h in registry if Profile.of(h.profile).dates == "shift"}
+    columns = "hospital_id, patient_pseudonym, patient_sex, patient_age, study_year"
+    sql = f"SELECT {columns} FROM {PROD.full_name} WHERE {cohort_condition(release.condition)}"  # noqa: S608  rebuilt from a checked tree
+    try:
+        rows = resources.warehouse.query(sql).to_pylist()
+    except WarehouseError:
+        rows = None
+    if rows is None:
+        raise CohortError(
+            "The cohort's condition can't be run: compare texts with texts, numbers with numbers, dates with dates."
+        )
+    return classes_of(rows, with_year=lambda row: row["hospital_id"] not in shifting)
+
+
+def _rows(resources: Resources, spec: TableSpec, release: Release) -> Iterator[dict[str, Any]]:
+    for batch in resources.warehouse.scan(spec, release.name):
+        yield from batch.to_pylist()
+
+
+def _rule(resources: Resources, release: Release) -> str:
+    codes = {}
+    for column in set(condition_columns(release.condition)) & set(CODES):
+        sql = f"SELECT DISTINCT {column} FROM {PROD.full_name}"  # noqa: S608  a column of our own table
+        codes[column] = {row[column] for row in resources.warehouse.query(sql).to_pylist()}
+    return shown_condition(release.condition, codes)
+
+
+def _reviewed(resources: Resources, hospitals: Iterable[Hospital], audits: list[dict[str, Any]]) -> Sample:
+    verdicts: Counter[str] = Counter()
+    for hospital in hospitals:
+        decisions = decisions_of(resources, hospital.id)
+        if not decisions:
+            continue
+        identity = Pseudonymizer(resources.key(hospital.secret_name), hospital.id)
+        for row in audits:
+            if row["hospital_id"] == hospital.id:
+                decision = decisions.get(identity.token("object", row["object_key"]))
+                verdicts.update([decision.verdict] if decision else [])
+    return Sample(verdicts["accept"] + verdicts["box"], verdicts["box"])
+
+
+def _triage(resources: Resources, hospitals: Iterable[Hospital]) -> Audit:
+    audits = [audit_of(resources.warehouse, hospital.id) for hospital in hospitals]
+    return Audit(*(sum(getattr(one, name) for one in audits) for name in ("skipped", "audited", "hits")))

@@ -1,0 +1,227 @@
+"""What became of a release: draft → verified → approved → delivered → revoked, as a log that is only appended to.
+
+Belongs here: the log's entries, their seal, and what they come to.  Each entry is one JSON object in the identified zone,
+sealed by the recipient's key over itself and the seal before it: whoever can write the bucket but has no key can't make an
+approval, change one, or take one out of the middle.  A log that can't be understood stands for nothing: the release is
+neither approved nor delivered.  Cutting entries off the end brings back an earlier state, which asks for more, not less;
+what was revoked is deleted besides.
+
+An approval is bound to the digest of the manifest and to the report that was read.  Made again with another content, the
+release is verified, not approved.  Names are what people typed; beside them stands the account that ran the command.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import Literal, cast, get_args
+
+from gradient_assets.deid.identity import Pseudonymizer
+from gradient_assets.releases.requests import Release, ReleaseError
+from resources.environment import Resources
+from resources.object_store import Bucket
+
+State = Literal["draft", "verified", "approved", "delivered", "revoked"]
+Change = Literal["draft", "verified", "approval", "delivered", "reduced", "revoked"]
+
+PREFIX = "_states"
+"""Begins with what no release's name begins with."""
+
+_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,60}")
+_NOTE = re.compile(r"[^\x00-\x1f\x7f]{0,500}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_SEALED = {"seal"}
+
+
+class LogError(ReleaseError):
+    """The log of a release can't be understood.  Nothing is approved, nothing is delivered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One change: `by` is the name that was given, `account` who ran the command, `at` ISO 8601 in UTC.
+
+    `manifest` and `report` are SHA-256 digests of what the change was said of; empty for a draft.
+    """
+
+    number: int
+    change: Change
+    by: str
+    account: str
+    at: str
+    note: str = ""
+    manifest: str = ""
+    report: str = ""
+
+    def __post_init__(self) -> None:
+        texts = (self.change, self.by, self.account, self.at, self.note, self.manifest, self.report)
+        if type(self.number) is not int or not all(type(text) is str for text in texts):
+            raise ReleaseError("A change has a number and texts.")
+        if self.change not in get_args(Change):
+            raise ReleaseError(f"A change is one of {', '.join(get_args(Change))}.")
+        checked_name(self.by)
+        if not _NOTE.fullmatch(self.note):
+            raise ReleaseError("A note or reason has up to 500 characters on one line.")
+        if self.change in ("verified", "approval", "delivered", "reduced") and not (
+            _DIGEST.fullmatch(self.manifest) and _DIGEST.fullmatch(self.report)
+        ):
+            raise ReleaseError("A change after the draft names the manifest and the report it is said of.")
+        datetime.fromisoformat(self.at)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a log comes to.  `delivered` is the digest of the manifest that the recipient has; empty for none."""
+
+    entries: tuple[Entry, ...] = ()
+    authors: tuple[str, ...] = ()
+    manifest: str = ""
+    report: str = ""
+    approvals: tuple[Entry, ...] = ()
+    delivered: str = ""
+    is_current_delivered: bool = field(default=False)
+    revoked: bool = False
+
+    def state(self, needed: int) -> State:
+        """Where the release stands when so many approvals are needed."""
+        if self.revoked:
+            return "revoked"
+        if not self.manifest:
+            return "draft"
+        if self.is_current_delivered:
+            return "delivered"
+        return "approved" if len(self.approved_by) >= needed else "verified"
+
+    @property
+    def approved_by(self) -> tuple[str, ...]:
+        """Who approved what it holds now; an approval of somebody who asked for it, before or after, does not count."""
+        authors = {folded(name) for name in self.authors}
+        return tuple(entry.by for entry in self.approvals if folded(entry.by) not in authors)
+
+    def after(self, entry: Entry) -> Standing:
+        """The standing with one more change.  Raises `LogError` for one that can't follow."""
+        if entry.number != len(self.entries) + 1 or self.revoked or (entry.change != "draft" and not self.authors):
+            raise LogError("a change that can't follow")
+        if self.entries and entry.at < self.entries[-1].at:
+            raise LogError("a change before the one it follows")
+        grown = replace(self, entries=(*self.entries, entry))
+        is_of_now = (entry.manifest, entry.report) == (self.manifest, self.report)
+        match entry.change:
+            case "draft":
+                return replace(grown, authors=(*self.authors, entry.by))
+            case "verified":
+                return replace(
+                    grown, manifest=entry.manifest, report=entry.report, approvals=(), is_current_delivered=False
+                )
+            case "approval" if is_of_now:
+                if folded(entry.by) in {folded(name) for name in (*self.authors, *(a.by for a in self.approvals))}:
+                    raise LogError("an approval that does not count")
+                return replace(grown, approvals=(*self.approvals, entry))
+            case "delivered" if is_of_now:
+                return replace(grown, delivered=entry.manifest, is_current_delivered=True)
+            case "reduced" if self.delivered:
+                # Fewer objects of what was approved: what lay with the recipient stays delivered, a newer one is read again.
+                return replace(
+                    grown, manifest=entry.manifest, report=entry.report, approvals=(), delivered=entry.manifest
+                )
+            case "revoked":
+                return replace(grown, revoked=True)
+        raise LogError("a change of something else")
+
+
+@dataclass(frozen=True)
+class ReleaseLog:
+    """The log of one release."""
+
+    bucket: Bucket
+    release: str
+    sealers: tuple[Pseudonymizer, ...]
+    """Of the recipient's key in use, then of its former versions: a log outlives a rotation."""
+
+    @classmethod
+    def of(cls, resources: Resources, release: Release) -> ReleaseLog:
+        """The log in the resources' bucket.  Raises what the vault raises: no key of the recipient, no log."""
+        keys = (resources.key(release.secret_name), *resources.former_keys(release.secret_name))
+        sealers = tuple(Pseudonymizer(key, "release log") for key in keys)
+        return cls(resources.release_requests.under(f"{PREFIX}/{release.name}"), release.name, sealers)
+
+    def standing(self) -> Standing:
+        """What the log comes to.  Raises `LogError` if any entry of it is not as it was written."""
+        try:
+            return self._read()[0]
+        except (LogError, ReleaseError, ValueError, TypeError, KeyError, RecursionError) as error:
+            what = str(error) if isinstance(error, LogError) else "an entry that is none"
+        raise LogError(
+            f"The log of release '{self.release}' can't be relied on ({what}). Nothing is approved or delivered. Restore the "
+            f"log from a copy, or ask for the release under another name."
+        )
+
+    def append(self, change: Change, by: str, *, note: str = "", manifest: str = "", report: str = "") -> Standing:
+        """Add a change.  Raises `LogError`, and `ReleaseError` for a name or note that can't stand in it."""
+        standing = self.standing()
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        entry = Entry(
+            len(standing.entries) + 1, change, by.strip(), account_name(), now, note.strip(), manifest, report
+        )
+        grown = standing.after(entry)
+        seals = self._read()[1]
+        fields_of_entry = asdict(entry)
+        sealed = fields_of_entry | {"seal": self._seals(entry, seals[-1] if seals else "")[0]}
+        self.bucket.put(self._key(entry.number), json.dumps(sealed, sort_keys=True, ensure_ascii=False).encode())
+        if self.standing() != grown:
+            raise LogError(f"Somebody else changed release '{self.release}' just now. Look at it, and try again.")
+        return grown
+
+    def _read(self) -> tuple[Standing, list[str]]:
+        standing, seals = Standing(), list[str]()
+        for number, stat in enumerate(self.bucket.listing(), start=1):
+            if stat.key != self._key(number):
+                raise LogError("an entry is missing, or a foreign file lies there")
+            content = json.loads(self.bucket.get(stat.key))
+            if not isinstance(content, dict) or set(content) != {one.name for one in fields(Entry)} | _SEALED:
+                raise LogError("an entry has other fields")
+            seal = content.pop("seal")
+            entry = Entry(**cast(dict[str, str], content))  # type: ignore[arg-type]  # checked by Entry itself
+            if seal not in self._seals(entry, seals[-1] if seals else ""):
+                raise LogError("an entry was changed after it was written")
+            standing = standing.after(entry)
+            seals.append(seal)
+        return standing, seals
+
+    def _seals(self, entry: Entry, before: str) -> list[str]:
+        text = json.dumps(asdict(entry), sort_keys=True)
+        return [sealer.token(self.release, before, text) for sealer in self.sealers]
+
+    def _key(self, number: int) -> str:
+        return f"{number:06}.json"
+
+
+def account_name() -> str:
+    """Who runs this process, as the operating system says."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return "unknown"
+    return name if _NAME.fullmatch(name) else "unknown"
+
+
+def checked_name(name: str) -> str:
+    """The name without blanks around it.  Raises `ReleaseError`."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name.strip()):
+        raise ReleaseError("A person's name has 1 to 60 characters on one line.")
+    return name.strip()
+
+
+def folded(name: str) -> str:
+    """A name as it is compared: `Ada  ASKER` is `Ada Asker`."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def is_author(name: str, authors: Iterable[str]) -> bool:
+    """Whether it is one of those who asked for the release."""
+    return folded(name) in {folded(author) for author in authors}

@@ -1,0 +1,308 @@
+"""Everything that is looked at after each stage: of a hospital's headers, reports and thumbnails, and of a release.
+
+Belongs here: which look is taken at which partition, with which index, profile and reader.  An asset takes all looks and
+puts aside what they find; each blocking check takes one of them anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import cast
+
+from gradient_assets.deid.headers import Profile
+from gradient_assets.deid.pixels import TextFinder
+from gradient_assets.deid.pixels.finders import described
+from gradient_assets.deid.reasons import Reason
+from gradient_assets.deid.verify import IdentifierIndex
+from gradient_assets.deid.verify.names import people
+from gradient_assets.deid.verify.pictures import KnownWords, Reader
+from gradient_assets.hospitals import Hospital, Registry
+from gradient_assets.pipelines.known import everyone_index, gather
+from gradient_assets.quarantine.spared import Spared
+from gradient_assets.releases import Release
+from gradient_assets.tables import (
+    DEIDENTIFIED_METADATA,
+    DEIDENTIFIED_REPORTS,
+    DICOM_METADATA,
+    IDENTIFIED_REPORTS,
+    MADE_RELEASE,
+    PIXEL_TEXT,
+    RELEASE_MANIFEST,
+    TableSpec,
+)
+from gradient_assets.verification import objects, rows
+from gradient_assets.verification.found import Found
+from gradient_assets.verification.looked_at import LookedAt
+from gradient_assets.verification.objects import Looking, Written
+from gradient_assets.verification.originals import origins
+from resources import Resources, SettingsError
+from resources.warehouse import Warehouse
+
+SHARE = "GRADIENT_THUMBNAILS_READ"
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """The looks at what one partition holds: a hospital's, or a release's over several hospitals.
+
+    `prefixes`: where a release's objects lie in its bucket, waiting and delivered; empty for a hospital.
+    """
+
+    resources: Resources
+    partition: str
+    hospitals: Mapping[str, Hospital]
+    profiles: Mapping[str, Profile]
+    prefixes: tuple[str, ...] = ()
+    share: float = 1.0
+    """Of the thumbnails, 0 … 1, that are read; objects of a release are all read."""
+    reader: Reader | None = None
+    """Who reads pictures: the second finder, which has not cleaned thumbnails; None if there is none."""
+
+    @classmethod
+    def of_hospital(cls, resources: Resources, hospital: Hospital) -> Verifier:
+        """Of a hospital's partitions.  Raises `SettingsError` for a share of thumbnails that is none."""
+        profile = Profile.of(hospital.profile)
+        return cls(
+            resources,
+            hospital.id,
+            {hospital.id: hospital},
+            {hospital.id: profile},
+            share=share_of(resources),
+            reader=_reader(resources),
+        )
+
+    @classmethod
+    def of_release(cls, resources: Resources, registry: Registry, release: Release) -> Verifier:
+        """Of a release, which is searched for the identifiers of every hospital."""
+        profiles = {hospital.id: Profile.of(hospital.profile) for hospital in registry}
+        hospitals = {hospital.id: hospital for hospital in registry}
+        prefixes = (release.prepared, release.delivered)
+        return cls(resources, release.name, hospitals, profiles, prefixes, reader=_reader(resources))
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """Where the tables are."""
+        return self.resources.warehouse
+
+    @cached_property
+    def index(self) -> IdentifierIndex:
+        """Every identifier known for the hospitals."""
+        return index_of(self.warehouse, tuple(self.hospitals))
+
+    @cached_property
+    def spared(self) -> Spared:
+        """What somebody accepted."""
+        if self.prefixes:
+            return Spared.of_release(self.resources, list(self.hospitals), self.partition)
+        return Spared.of_hospital(self.resources, self.partition)
+
+    # known identifiers
+
+    def known(self, spec: TableSpec, found: Found | None = None) -> Found:
+        """Known identifiers in a table."""
+        found = found or Found()
+        rows.known_in_table(found, self.index, self.warehouse, spec, self.partition, self.spared.in_row)
+        return found
+
+    def known_in_thumbnails(self, found: Found | None = None) -> Found:
+        """Known identifiers in the keys and bytes of thumbnails and strips."""
+        found = found or Found()
+        objects.known_in_pngs(found, self.index, self._thumbnails())
+        return found
+
+    def known_in_release(self, found: Found | None = None) -> Found:
+        """Known identifiers in the keys and elements of a release's objects."""
+        found = found or Found()
+        objects.known_in_dicoms(found, self.index, self._delivered())
+        return found
+
+    # identifiers nobody knows, and the profile
+
+    def patterns(self, spec: TableSpec, found: Found | None = None) -> Found:
+        """Patterns of unknown identifiers in `deidentified_metadata` or `deidentified_reports`."""
+        found = found or Found()
+        hospital, profile = self.hospitals[self.partition], self.profiles[self.partition]
+        if spec is DEIDENTIFIED_REPORTS:
+            surrogates = hospital.reports.replacement == "surrogates"
+            rows.unknown_in_reports(
+                found, self.warehouse, self.partition, profile, self.spared.in_row, surrogates=surrogates
+            )
+        else:
+            rows.unknown_in_headers(found, self.warehouse, self.partition, profile, self.spared.in_row)
+        return found
+
+    def profile(self, found: Found | None = None) -> Found:
+        """The profile in `deidentified_metadata`."""
+        found = found or Found()
+        rows.profile_of_headers(
+            found, self.warehouse, self.partition, self.profiles[self.partition], self.spared.in_row
+        )
+        return found
+
+    def patterns_of_release(self, found: Found | None = None) -> Found:
+        """Patterns of unknown identifiers in the texts of a release's files."""
+        found = found or Found()
+        objects.unknown_in_dicoms(found, self._delivered(), self._hospital_of(), self.profiles)
+        return found
+
+    def _hospital_of(self) -> dict[str, str]:
+        return {row["work_token"]: row["hospital_id"] for row in origins(self.warehouse, MADE_RELEASE, self.partition)}
+
+    def profile_of_release(self, found: Found | None = None) -> Found:
+        """The profile in a release's files."""
+        found = found or Found()
+        sources = {
+            row["work_token"]: (row["hospital_id"], row["object_key"])
+            for row in origins(self.warehouse, MADE_RELEASE, self.partition)
+        }
+        objects.profile_of_dicoms(found, self.warehouse, self._delivered(), sources, self.profiles)
+        return found
+
+    # pixels
+
+    def text_in_thumbnails(self, found: Found | None = None) -> Found:
+        """Text in a share of the thumbnails, always the same ones."""
+        found = found or Found()
+        if (looking := self._looking()) is not None:
+            drawn = (one for one in self._thumbnails() if is_drawn(one.token, self.share))
+            objects.text_in_objects(found, drawn, looking, looking.png)
+        return found
+
+    def text_in_release(self, found: Found | None = None) -> Found:
+        """Text in every object of a release."""
+        found = found or Found()
+        if (looking := self._looking()) is not None:
+            objects.text_in_objects(found, self._delivered(), looking, looking.dicom)
+        return found
+
+    def _looking(self) -> Looking | None:
+        if self.reader is None:
+            return None
+        marks = any(profile.burned_in_text == "keep_marks" for profile in self.profiles.values())
+        name = described(cast("TextFinder", self.reader))
+        before = LookedAt(self.resources.release_requests, self.partition, name)
+        words = KnownWords(self.index, _name_parts(self.warehouse, tuple(self.hospitals)))
+        return Looking(self.reader, words, before, marks)
+
+    # everything at once, for the asset
+
+    def is_accepted(self, token: str) -> bool:
+        """Whether somebody accepted what this verification once put aside."""
+        return bool(self.spared.findings.get(token, {}).get(Reason.FOUND_BY_VERIFICATION.value))
+
+    def to_isolate(self, found: Found) -> dict[str, str]:
+        """Work token → what was found, but for findings that somebody has accepted exactly so."""
+        reason = Reason.FOUND_BY_VERIFICATION.value
+        return {
+            token: detail for token, detail in found.details().items() if not self.spared.has(token, reason, detail)
+        }
+
+    def all_in_headers(self) -> Found:
+        """All looks at `deidentified_metadata`."""
+        found = self.known(DEIDENTIFIED_METADATA)
+        return self.profile(self.patterns(DEIDENTIFIED_METADATA, found))
+
+    def all_in_reports(self) -> Found:
+        """All looks at `deidentified_reports`."""
+        return self.patterns(DEIDENTIFIED_REPORTS, self.known(DEIDENTIFIED_REPORTS))
+
+    def all_in_thumbnails(self) -> Found:
+        """All looks at thumbnails and `pixel_text`."""
+        return self.text_in_thumbnails(self.known_in_thumbnails(self.known(PIXEL_TEXT)))
+
+    def all_in_release(self) -> Found:
+        """All looks at a release."""
+        found = self.patterns_of_release(self.known_in_release(self.known(RELEASE_MANIFEST)))
+        return self.text_in_release(self.profile_of_release(found))
+
+    def _thumbnails(self) -> Iterator[Written]:
+        tokens: dict[str, str] = {}
+        columns = ("work_token", "thumbnail_key", "strip_key")
+        for batch in self.warehouse.scan(PIXEL_TEXT, self.partition, columns=columns):
+            for row in batch.to_pylist():
+                tokens |= {
+                    key.partition("/")[2]: row["work_token"] for key in (row["thumbnail_key"], row["strip_key"]) if key
+                }
+
+        def spare(name: str, kinds: list[str]) -> frozenset[str]:
+            return self.spared.in_row({"work_token": tokens.get(name, "")}, kinds)
+
+        return objects.objects_under(self.resources.thumbnails, self.partition, tokens, spare, ending="")
+
+    def _delivered(self) -> Iterator[Written]:
+        tokens: dict[str, str] = {}
+        for batch in self.warehouse.scan(RELEASE_MANIFEST, self.partition, columns=("work_token", "object_key")):
+            tokens |= dict(zip(batch["object_key"].to_pylist(), batch["work_token"].to_pylist(), strict=True))
+
+        def spare(name: str, kinds: list[str]) -> frozenset[str]:
+            return self.spared.in_object(name)
+
+        for prefix in self.prefixes:
+            yield from objects.objects_under(self.resources.releases, prefix, tokens, spare, ending=".dcm")
+
+
+def _reader(resources: Resources) -> Reader | None:
+    return cast("Reader | None", resources.second_finder)
+
+
+def share_of(resources: Resources) -> float:
+    """The share of thumbnails that is read, 0 … 1.  Raises `SettingsError` for anything else."""
+    written = resources.settings[SHARE]
+    try:
+        share = float(written)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise SettingsError(f"{SHARE} is {written!r}; expected a share from 0 to 1.")
+    return share
+
+
+def is_drawn(token: str, share: float) -> bool:
+    """Whether an object belongs to the share that is read.  Tokens are keyed: nobody can choose to be left out."""
+    return share >= 1 or not token or int(token[:8], 16) < share * 2**32
+
+
+def index_of(warehouse: Warehouse, hospital_ids: tuple[str, ...]) -> IdentifierIndex:
+    """Every identifier known for these hospitals; built once per content of the identified tables."""
+    return _index(_Key(warehouse, hospital_ids, _digests(warehouse, hospital_ids)))
+
+
+def _digests(warehouse: Warehouse, hospital_ids: Iterable[str]) -> tuple[str, ...]:
+    specs = (DICOM_METADATA, IDENTIFIED_REPORTS)
+    return tuple(warehouse.content_digest(spec, one) for one in hospital_ids for spec in specs)
+
+
+@dataclass(frozen=True, eq=False)
+class _Key:
+    warehouse: Warehouse
+    hospital_ids: tuple[str, ...]
+    digests: tuple[str, ...]
+
+    def __hash__(self) -> int:
+        return hash((self.hospital_ids, self.digests))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and (self.hospital_ids, self.digests) == (other.hospital_ids, other.digests)
+
+
+@lru_cache(maxsize=4)
+def _index(key: _Key) -> IdentifierIndex:
+    return everyone_index(key.warehouse, key.hospital_ids)
+
+
+def _name_parts(warehouse: Warehouse, hospital_ids: tuple[str, ...]) -> frozenset[str]:
+    return _parts(_Key(warehouse, hospital_ids, _digests(warehouse, hospital_ids)))
+
+
+@lru_cache(maxsize=4)
+def _parts(key: _Key) -> frozenset[str]:
+    return frozenset(
+        part
+        for hospital_id in key.hospital_ids
+        for known in gather(key.warehouse, hospital_id).everyone()
+        for value in known.patient_names
+        for name in people(value)
+        for part in name.parts
+    )

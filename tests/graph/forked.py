@@ -1,0 +1,151 @@
+"""Commands in small homes, forked from one process that has imported everything; and what a home holds after them.
+
+Belongs here: the client of `fork_server`, and comparing homes: what was made, and what of unfinished work is left.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from gradient_assets.cli.verify import look
+from gradient_assets.releases import load_release, release_names
+from gradient_assets.releases.delivery import Gate
+from tests.fakes.counted.sitecustomize import LINE_BYTES
+from tests.graph.conftest import ROOT, Home
+
+KILLED = -9
+OWN = ("run_id", "sealed", "at")
+"""Columns in which two runs over the same differ: who made a row, and a seal with a nonce of its own."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A command in a home; with `kill_at` it gets SIGKILL instead of its so many-th change of a file."""
+
+    home: Path
+    arguments: tuple[str, ...]
+    kill_at: int = 0
+
+    @property
+    def log(self) -> Path:
+        return self.home.with_name(f"{self.home.name}.changes")
+
+    @property
+    def said(self) -> Path:
+        return self.home.with_name(f"{self.home.name}.said")
+
+    def request(self) -> dict[str, object]:
+        counting = {"COUNTED_HOME": str(self.home), "COUNTED_LOG": str(self.log), "KILL_AT": str(self.kill_at)}
+        path = os.pathsep.join([str(ROOT / "tests/fakes/counted"), str(ROOT)])
+        one_worker = {"GRADIENT_PROCESSES": "1"}  # or the changes' order would be another each time
+        environ = {**Home(self.home).environ, **counting, **one_worker, "PYTHONPATH": path}
+        return {"arguments": list(self.arguments), "environ": environ, "said": str(self.said)}
+
+
+@dataclass(frozen=True)
+class Commands:
+    """The server's process."""
+
+    process: subprocess.Popen[str]
+
+    def together(self, *calls: Call) -> list[int]:
+        """Start them at the same time; the exit codes when all have ended."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        for call in calls:
+            call.log.unlink(missing_ok=True)
+        self.process.stdin.write(json.dumps([call.request() for call in calls]) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        assert answer, "the server has died"
+        return json.loads(answer)
+
+    def run(self, call: Call, expect: int = 0) -> None:
+        """One command; it must end with this code."""
+        (code,) = self.together(call)
+        assert code == expect, f"{code} {last_change(call)}\n{call.said.read_text()}"
+
+
+@contextmanager
+def serving_commands() -> Iterator[Commands]:
+    """The server, for as long as the `with` block lasts."""
+    path = os.pathsep.join([str(ROOT / "tests/fakes/counted"), str(ROOT)])
+    # Libraries of linear algebra would start threads when they are imported, and threads don't survive a fork.
+    environ = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tests.graph.fork_server"]
+    with subprocess.Popen(
+        command, env=environ, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield Commands(process)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def copied(home: Path, to: Path) -> Path:
+    """A copy with the times of its files: a bucket's etags are made of them."""
+    shutil.copytree(home, to, symlinks=True)
+    return to
+
+
+def changes(call: Call) -> int:
+    """How many changes of files the command made."""
+    return call.log.stat().st_size // LINE_BYTES
+
+
+def last_change(call: Call) -> str:
+    """The change before which it was killed."""
+    return call.log.read_text().splitlines()[-1].strip() if call.log.exists() else "no change"
+
+
+def made(home: Path) -> dict[str, object]:
+    """Every table partition and every object outside the landing zone, as digests; the standing of every release."""
+    found: dict[str, object] = {}
+    for zone in ("identified", "deidentified", "public"):
+        for path in sorted((home / zone).rglob("*")):
+            name = str(path.relative_to(home))
+            if path.suffix == ".parquet":
+                found[name] = _rows(path)
+            elif path.suffix in (".png", ".dcm", ".csv"):
+                found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            elif path.suffix == ".html":
+                found[name] = "a page"
+    opened = Home(home)
+    for name in release_names(opened.resources.release_requests):
+        release = load_release(opened.resources.release_requests, name)
+        standing = Gate(opened.resources, opened.registry.releases, release).log.standing()
+        found[f"log of {name}"] = [(entry.change, entry.by, entry.manifest) for entry in standing.entries]
+    return found
+
+
+def _rows(path: Path) -> object:
+    table = pq.read_table(path)
+    if not set(OWN) & set(table.column_names):
+        return table.num_rows, hashlib.sha256(path.read_bytes()).hexdigest()
+    kept = table.drop_columns([name for name in OWN if name in table.column_names])
+    return sorted(json.dumps(row, sort_keys=True, default=str) for row in kept.to_pylist())
+
+
+def left_over(home: Path) -> list[str]:
+    """Files of unfinished work: staging, announcements, temporary files, parts."""
+    unfinished = {"staging", "_staging", "_writing", "tmp"}
+    return [
+        str(path.relative_to(home))
+        for zone in ("identified", "deidentified", "public")
+        for path in sorted((home / zone).rglob("*"))
+        if path.is_file() and (unfinished & set(path.parts[len(home.parts) :]) or path.suffix == ".part")
+    ]
+
+
+def differences(home: Path) -> list[str]:
+    """What `gradient verify` has to say."""
+    opened = Home(home)
+    return [one.line for one in look(opened.resources, opened.registry, None, None).check.differences]

@@ -1,0 +1,363 @@
+"""Who may do what under the policies of `deploy/`, as a whole table; an edit that widens a right fails here."""
+
+import copy
+import json
+import re
+
+import pytest
+
+from gradient_assets.tables import ALL_TABLES
+from resources import SETTINGS, Settings, resources_for
+from resources.object_store import Bucket
+from resources.warehouse import ZONES
+from tests.unit.deploy.policies import (
+    ACCOUNT,
+    DEPLOY,
+    GOOGLE_ROLES,
+    PREFIX,
+    REGION,
+    Place,
+    Request,
+    aws_allows,
+    aws_bucket_documents,
+    aws_documents,
+    google_allows,
+    google_grants,
+)
+
+LAYOUT = json.loads((DEPLOY / "layout.json").read_text())["settings"]
+BY_ZONE = {
+    zone: sorted(place["prefix"] for place in LAYOUT.values() if place["zone"] == zone)
+    for zone in ("identified", "deidentified")
+}
+
+PLACES = {
+    "landing/st-mary": ("st-mary-images", "radiology/a.dcm"),
+    "landing/st-mary, another prefix": ("st-mary-images", "billing/a.csv"),
+    "landing/lakeside": ("lakeside-images", "radiology/a.dcm"),
+    "landing/lakeside, another prefix": ("lakeside-images", "billing/a.csv"),
+    **{f"{zone}/{prefix}": (f"{PREFIX}-{zone}", f"{prefix}/x") for zone in BY_ZONE for prefix in BY_ZONE[zone]},
+    "identified, anything else": (f"{PREFIX}-identified", "whatever/x"),
+    "deidentified, anything else": (f"{PREFIX}-deidentified", "whatever/x"),
+    "deidentified, unfinished": (f"{PREFIX}-deidentified", "thumbnails/_staging/x"),
+    "public/releases of uni-x": (f"{PREFIX}-public", "releases/uni-x/spring/dicom/1.dcm"),
+    "public/releases of uni-y": (f"{PREFIX}-public", "releases/uni-y/spring/dicom/1.dcm"),
+    "public/releases of uni-xx": (f"{PREFIX}-public", "releases/uni-xx/spring/dicom/1.dcm"),
+    "public, prepared": (f"{PREFIX}-public", "releases/_prepared/uni-x/spring/1.dcm"),
+    "public, anything else": (f"{PREFIX}-public", "whatever/x"),
+    "somebody else's bucket": ("another-bucket", "x"),
+}
+SECRETS = (
+    "hospital/st-mary",
+    "hospital/st-mary/v2",
+    "hospital/st-mary/bucket",
+    "recipient/uni-x",
+    "platform/diagnostics",
+)
+
+
+OTHERS_SECRETS = ("database", "gradient-of-others")
+LISTED = {
+    **{
+        f"list landing/{hospital}: {prefix}": (f"{hospital}-images", prefix)
+        for hospital in ("st-mary", "lakeside")
+        for prefix in ("radiology/", "billing/", "")
+    },
+    **{
+        f"list {zone}: {prefix}": (f"{PREFIX}-{zone}", prefix)
+        for zone in ZONES
+        for prefix in (
+            "",
+            *(f"{place['prefix']}/" for place in LAYOUT.values()),
+            "thumbnails/_staging/",
+            "releases/uni-x/",
+            "releases/uni-y/",
+            "releases/uni-xx/",
+            "releases/_prepared/",
+        )
+    },
+}
+"""What a listing may be asked for: each prefix in each bucket, so that a wider bucket or a wider prefix both show."""
+
+
+def listings(*beginnings):
+    return {("s3:ListBucket", name) for name in LISTED if name.startswith(beginnings)}
+
+
+def places(*beginnings):
+    return {name for name in PLACES if name.startswith(beginnings)}
+
+
+READ, WRITE, DELETE = "s3:GetObject", "s3:PutObject", "s3:DeleteObject"
+ALL = (READ, WRITE, DELETE)
+VAULT = ("secretsmanager:GetSecretValue", "secretsmanager:CreateSecret")
+
+
+def rights(actions, names):
+    return {(action, name) for action in actions for name in names}
+
+
+EXPECTED = {
+    "landing-st-mary": rights((READ,), {"landing/st-mary"}) | listings("list landing/st-mary: radiology/"),
+    "landing-lakeside": rights((READ,), {"landing/lakeside"}) | listings("list landing/lakeside: radiology/"),
+    "identified": rights(ALL, places("identified")) | listings("list identified") | rights(VAULT, SECRETS),
+    "deidentified": rights(ALL, places("deidentified")) | listings("list deidentified"),
+    "public": rights(ALL, places("public")) | listings("list public"),
+    "curator": rights((READ,), {"deidentified/thumbnails"}) | listings("list deidentified: thumbnails/"),
+    "recipient-uni-x": rights((READ,), {"public/releases of uni-x"}) | listings("list public: releases/uni-x/"),
+    "recipient-uni-y": rights((READ,), {"public/releases of uni-y"}) | listings("list public: releases/uni-y/"),
+    "runner": {("sts:AssumeRole", zone) for zone in ZONES},
+}
+"""Identity → all that it may do; what is not here, it may not."""
+
+
+def requests():
+    for name, (bucket, key) in PLACES.items():
+        for action in (*ALL, "s3:PutObjectAcl"):
+            yield name, Request(action, f"arn:aws:s3:::{bucket}/{key}")
+    for name, (bucket, prefix) in LISTED.items():
+        yield name, Request("s3:ListBucket", f"arn:aws:s3:::{bucket}", prefix)
+        yield name, Request("s3:PutBucketPolicy", f"arn:aws:s3:::{bucket}", prefix)
+    for name in (*SECRETS, *OTHERS_SECRETS):
+        own = "" if name in OTHERS_SECRETS else "gradient/"
+        arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{own}{name}-AbCdEf"
+        for action in ("GetSecretValue", "CreateSecret", "PutSecretValue", "DeleteSecret", "TagResource"):
+            yield name, Request(f"secretsmanager:{action}", arn)
+    for role in (*ZONES, "curator", "admin"):
+        for action in ("AssumeRole", "TagSession"):
+            yield role, Request(f"sts:{action}", f"arn:aws:iam::{ACCOUNT}:role/{PREFIX}-{role}")
+
+
+def matrix(documents, buckets=None):
+    return {
+        identity: {
+            (request.action, name) for name, request in requests() if aws_allows(identity, own, request, buckets)
+        }
+        for identity, own in documents.items()
+    }
+
+
+@pytest.mark.parametrize("identity", EXPECTED)
+def test_each_identity_may_do_exactly_what_the_table_says(identity):
+    assert matrix(aws_documents())[identity] == EXPECTED[identity]
+    assert matrix(aws_documents(), aws_bucket_documents())[identity] == EXPECTED[identity]
+
+
+def test_every_identity_is_in_the_table():
+    assert set(aws_documents()) == set(EXPECTED)
+
+
+@pytest.mark.parametrize(
+    "identity", ["public", "deidentified", "curator", "recipient-uni-x", "runner", "landing-st-mary"]
+)
+def test_nobody_but_the_identified_zones_identity_reaches_what_is_identified(identity):
+    reached = {name for action, name in EXPECTED[identity] if action != "sts:AssumeRole"}
+    assert not {name for name in reached if name.startswith(("identified", "list identified")) or name in SECRETS}
+    assert "identified, anything else" in {name for _, name in EXPECTED["identified"]}
+
+
+def edited():
+    """Each statement of each policy, once widened in each way that an edit could."""
+    for identity, document in aws_documents().items():
+        for number, statement in enumerate(document["Statement"]):
+            changes = {
+                "any action": {"Action": "*"},
+                "any resource": {"Resource": "*"},
+                "no condition": {"Condition": {}},
+            }
+            if statement["Effect"] == "Deny":
+                changes = {"no denial": {"Effect": "Allow"}}
+            for what, change in changes.items():
+                if what == "no condition" and "Condition" not in statement:
+                    continue
+                copied = copy.deepcopy(document)
+                copied["Statement"][number] |= change
+                yield pytest.param(identity, copied, id=f"{identity}: {statement['Sid']}: {what}")
+
+
+@pytest.mark.parametrize(("identity", "document"), list(edited()))
+def test_an_edit_that_widens_a_right_changes_the_table(identity, document):
+    found = matrix({identity: document})[identity]
+    assert found - EXPECTED[identity]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_a_bucket_lets_in_its_own_readers_alone_whatever_another_policy_says(zone):
+    everything = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    let_in = {
+        identity
+        for identity in [*EXPECTED, "admin"]
+        if any(
+            aws_allows(identity, everything, request, aws_bucket_documents())
+            for name, request in requests()
+            if request.action in ALL and name.startswith((f"{zone}/", f"{zone},"))
+        )
+    }
+    assert (
+        let_in
+        == {
+            "identified": {"identified"},
+            "deidentified": {"deidentified", "curator"},
+            "public": {"public", "recipient-uni-x", "recipient-uni-y"},
+        }[zone]
+    )
+
+
+def test_nothing_goes_over_the_wire_unencrypted():
+    request = Request(READ, f"arn:aws:s3:::{PREFIX}-identified/release_requests/x", encrypted=False)
+    assert not aws_allows("identified", aws_documents()["identified"], request, aws_bucket_documents())
+
+
+# Google Cloud
+
+PERMISSIONS = sorted(set().union(*GOOGLE_ROLES.values()))
+IDENTITIES = (*ZONES, "curator", "external", "recipient-uni-x", "recipient-uni-y", "landing-st-mary", "runner")
+OBJECTS = ("storage.objects.get", "storage.objects.list", "storage.objects.create", "storage.objects.delete")
+VIEW = OBJECTS[:2]
+EDIT = ("bigquery.tables.getData", "bigquery.tables.updateData", "bigquery.tables.create")
+JOBS = {("bigquery.jobs.create", "project")}
+
+
+def google_places():
+    for name, (bucket, key) in PLACES.items():
+        yield name, Place("bucket", bucket.removeprefix(f"{PREFIX}-"), key)
+    for zone in ZONES:
+        yield f"staging/{zone}", Place("bucket", "staging", f"{zone}/staging/run/x.parquet")
+    for spec in ALL_TABLES:
+        yield spec.full_name, Place("table", spec.zone, spec.name)
+    for name in SECRETS:
+        yield name, Place("secret", f"gradient_-_{name.replace('/', '_-_')}")
+    yield "a secret of others", Place("secret", "database-password")
+    yield "project", Place("project", "")
+
+
+def google_matrix(grants):
+    return {
+        identity: {
+            (permission, name)
+            for name, place in google_places()
+            for permission in PERMISSIONS
+            if google_allows(identity, grants, permission, place)
+        }
+        for identity in IDENTITIES
+    }
+
+
+def tables(zone):
+    return {spec.full_name for spec in ALL_TABLES if spec.zone == zone}
+
+
+GOOGLE_EXPECTED = {
+    "identified": rights(OBJECTS, places("identified") | {"staging/identified"})
+    | rights(EDIT, tables("identified"))
+    | rights(("secretmanager.versions.access", "secretmanager.secrets.get"), SECRETS)
+    | JOBS,
+    "deidentified": rights(OBJECTS, places("deidentified") | {"staging/deidentified"})
+    | rights(EDIT, tables("deidentified"))
+    | JOBS,
+    "public": rights(OBJECTS, places("public") | {"staging/public"})
+    | rights(EDIT, tables("public"))
+    | rights(EDIT[:1], {"deidentified.prod"})
+    | JOBS,
+    "curator": rights(VIEW, {"deidentified/thumbnails", "deidentified, unfinished"})
+    | rights(EDIT[:1], tables("deidentified"))
+    | JOBS,
+    "external": rights(EDIT[:1], {"public.public_table"}) | JOBS,
+    "recipient-uni-x": rights(VIEW, {"public/releases of uni-x"}),
+    "recipient-uni-y": rights(VIEW, {"public/releases of uni-y"}),
+    "landing-st-mary": rights(VIEW, {"landing/st-mary", "landing/st-mary, another prefix"}),
+    "runner": set(),
+}
+
+
+@pytest.mark.parametrize("identity", GOOGLE_EXPECTED)
+def test_each_account_may_do_exactly_what_the_table_says(identity):
+    assert google_matrix(google_grants())[identity] == GOOGLE_EXPECTED[identity]
+
+
+def wider_grants():
+    grants = google_grants()
+    for number, grant in enumerate(grants):
+        for field in ("prefix", "table"):
+            if field in grant:
+                changed = copy.deepcopy(grants)
+                del changed[number][field]
+                yield pytest.param(
+                    changed, id=f"{grant['identity']} of the whole {grant.get('bucket', grant.get('dataset'))}"
+                )
+        if "secrets" in grant:
+            changed = copy.deepcopy(grants)
+            changed[number]["secrets"] = ""
+            yield pytest.param(changed, id=f"{grant['identity']} of all secrets: {grant['role']}")
+        if grant["role"].endswith("Viewer") and "secrets" not in grant:
+            changed = copy.deepcopy(grants)
+            changed[number]["role"] = "roles/storage.objectUser" if "bucket" in grant else "roles/bigquery.dataEditor"
+            yield pytest.param(changed, id=f"{grant['identity']} writes {grant.get('bucket', grant.get('dataset'))}")
+    for identity in ("public", "deidentified", "curator", "external"):
+        for added in (
+            {"bucket": "identified", "role": "roles/storage.objectViewer"},
+            {"dataset": "identified", "role": "roles/bigquery.dataViewer"},
+        ):
+            yield pytest.param([*grants, {"identity": identity, **added}], id=f"{identity} reads {added}")
+
+
+@pytest.mark.parametrize("grants", list(wider_grants()))
+def test_a_grant_that_widens_a_right_changes_the_table(grants):
+    assert google_matrix(grants) != GOOGLE_EXPECTED
+
+
+# What the code opens is what the policies speak of
+
+
+def test_every_bucket_setting_has_its_place_in_the_zone_that_the_code_opens_it_in():
+    named = {setting.name for setting in SETTINGS if setting.name.endswith("_URI")} - {"GRADIENT_STAGING_URI"}
+    assert named == set(LAYOUT)
+    for zone in ZONES:
+        settings = Settings.from_environment({"GRADIENT_ZONES": zone, "GRADIENT_HOME": "/home"})
+        opened = resources_for(settings)
+        in_zone = {
+            bucket.address.folder.relative_to("/home").as_posix()
+            for name in dir(type(opened))
+            if isinstance(bucket := _opened(opened, name), Bucket)
+        }
+        assert in_zone == {f"{zone}/{place['prefix']}" for place in LAYOUT.values() if place["zone"] == zone}
+
+
+def _opened(resources, name):
+    if name.startswith("__") or name in ("warehouse", "text_finder", "second_finder", "beam"):
+        return None
+    try:
+        return getattr(resources, name)
+    except Exception:
+        return None
+
+
+def test_every_zone_of_a_table_is_a_dataset_with_grants():
+    assert {spec.zone for spec in ALL_TABLES} == set(json.loads((DEPLOY / "gcp/grants.json").read_text())["datasets"])
+
+
+@pytest.mark.parametrize("cloud", ["aws", "gcp"])
+def test_terraform_holds_no_right_of_its_own(cloud):
+    text = (DEPLOY / cloud / "main.tf").read_text()
+    assert not re.search(
+        r"aws_iam_policy_document|jsonencode|\bEffect\b|\"s3:|policy_arn|allUsers|allAuthenticatedUsers", text
+    )
+    # The one role that stands there lets the platform's process become the zones' accounts.
+    assert set(re.findall(r"\"(roles/[\w.]+)\"", text)) <= {"roles/iam.serviceAccountTokenCreator"}
+
+
+def test_terraform_puts_every_policy_in_place():
+    text = (DEPLOY / "aws/main.tf").read_text()
+    named = {f"{zone}.json" for zone in ZONES} | set(re.findall(r"policies/([\w-]+\.json)", text))
+    assert named == {path.name for path in (DEPLOY / "aws/policies").iterdir()}
+    assert "policies/${each.key}.json" in text
+    assert set(json.loads((DEPLOY / "aws/readers.json").read_text())) == set(ZONES)
+
+
+def test_terraform_puts_every_kind_of_grant_in_place_with_its_limit():
+    text = (DEPLOY / "gcp/main.tf").read_text()
+    for kind in ("bucket", "dataset", "table", "project", "secrets"):
+        assert f"can(grant.{kind})" in text
+    assert "!can(grant.table)" in text  # a grant of one table is none of its dataset
+    assert "/objects/${condition.value}')" in text
+    assert "/secrets/${each.value.secrets}')" in text

@@ -1,0 +1,310 @@
+"""A release leaves only as it was approved, by other people than who asked for it; anything unclear stays inside."""
+
+import json
+
+import pytest
+
+from gradient_assets.releases import ReleaseError
+from gradient_assets.releases.manifest import as_csv, digest_of, manifest_rows
+from gradient_assets.releases.states import LogError
+from gradient_assets.tables import RELEASE_MANIFEST
+from tests.fakes.small_release import AUTHOR, OTHER, RELEASE, THIRD, Made, Person
+
+
+@pytest.fixture
+def made(tmp_path):
+    return Made.build(tmp_path)
+
+
+def state(made):
+    return made.gate.log.standing().state(made.registry.releases.approvals)
+
+
+def refused(made, words):
+    with pytest.raises(ReleaseError, match=words):
+        made.gate.deliver("root")
+    assert made.delivered() == set()
+
+
+def test_a_release_goes_through_its_states(made):
+    assert state(made) == "draft"
+    page = made.report()
+    assert state(made) == "verified"
+    made.gate.approve(OTHER, "read")
+    assert state(made) == "approved"
+    made.gate.deliver("root")
+    assert state(made) == "delivered"
+    keys = {f"dicom/{Person(number).key}" for number in range(3)}
+    assert made.delivered() == {*keys, "manifest.csv", "report.html"}
+    delivered = made.resources.releases.under(RELEASE.delivered)
+    assert delivered.get("report.html") == page
+    assert digest_of(delivered.get("manifest.csv")) == made.gate.log.standing().manifest
+    assert list(made.resources.releases.listing("_prepared/")) == []
+    made.gate.revoke("root", "recalled")
+    assert state(made) == "revoked"
+
+
+def test_a_draft_is_not_delivered(made):
+    refused(made, "is not verified")
+
+
+def test_a_verified_release_is_not_delivered(made):
+    made.report()
+    refused(made, "0 of 1 approvals")
+
+
+def test_the_author_can_not_approve_however_the_name_is_written(made):
+    made.report()
+    for name in (AUTHOR, "ada asker", "  ADA   Asker ", "Ａda Asker"):
+        with pytest.raises(ReleaseError, match="asked for release 'spring' and can't approve it"):
+            made.gate.approve(name)
+    refused(made, "0 of 1")
+
+
+def test_an_approver_who_asks_for_it_later_no_longer_counts(made):
+    made.report()
+    made.gate.approve(OTHER)
+    made.gate.log.append("draft", OTHER)
+    refused(made, "0 of 1 approvals")
+
+
+def test_two_approvals_are_of_two_people(tmp_path):
+    made = Made.build(tmp_path, approvals=2)
+    made.report()
+    made.gate.approve(OTHER)
+    refused(made, "1 of 2 approvals")
+    with pytest.raises(ReleaseError, match="has approved release 'spring' already"):
+        made.gate.approve(OTHER.upper())
+    made.gate.approve(THIRD)
+    made.gate.deliver("root")
+    assert state(made) == "delivered"
+
+
+def test_where_the_registry_asks_for_no_approval_verified_is_enough(tmp_path):
+    made = Made.build(tmp_path, approvals=0)
+    made.report()
+    with pytest.raises(ReleaseError, match="asks for no approval"):
+        made.gate.approve(OTHER)
+    made.gate.deliver("root")
+    assert state(made) == "delivered"
+
+
+def test_what_was_made_again_after_approval_is_not_delivered(made):
+    made.report()
+    made.gate.approve(OTHER)
+    made.make([Person(number) for number in range(4)])
+    refused(made, "made again after it was verified")
+    made.report()
+    assert state(made) == "verified"
+    refused(made, "0 of 1 approvals")
+
+
+def test_an_approval_of_a_page_that_was_replaced_is_refused(made):
+    made.report()
+    read = made.gate.log.standing().manifest
+    made.make([Person(number) for number in range(4)])
+    made.report()
+    with pytest.raises(ReleaseError, match="Read it anew"):
+        made.gate.approve(OTHER, digest=read[:12])
+    made.gate.approve(OTHER, digest=made.gate.log.standing().manifest[:12])
+
+
+def test_a_page_that_was_approved_stays_as_it_was_read(made):
+    page = made.report()
+    made.gate.approve(OTHER)
+    standing = made.gate.verify("root", as_csv(manifest_rows(made.resources.warehouse, RELEASE.name)), b"another page")
+    assert standing.approved_by == (OTHER,)
+    assert made.resources.releases.get(f"{RELEASE.pages}/report.html") == page
+
+
+@pytest.mark.parametrize("what", ["object", "missing object", "report", "missing report", "table"])
+def test_what_was_changed_after_approval_is_not_delivered(made, what):
+    made.report()
+    made.gate.approve(OTHER)
+    bucket, key = made.resources.releases, f"{RELEASE.prepared}/{Person(1).key}"
+    match what:
+        case "object":
+            bucket.put(key, bucket.get(key) + b"\0")
+        case "missing object":
+            bucket.delete(key)
+        case "report":
+            bucket.put(f"{RELEASE.pages}/report.html", b"<p>all is well")
+        case "missing report":
+            bucket.delete(f"{RELEASE.pages}/report.html")
+        case "table":
+            made.put(RELEASE_MANIFEST, [])
+    refused(made, "release 'spring'|Release 'spring'")
+    assert state(made) == "approved"
+
+
+@pytest.mark.parametrize("check", ["no_known_identifier", "no_text_in_pixels"])
+def test_a_check_that_fails_after_approval_keeps_it_inside(made, check):
+    made.report()
+    made.gate.approve(OTHER)
+    made.check(failing=check)
+    refused(made, f"{check} of release_dicoms")
+
+
+def test_what_no_check_has_seen_is_not_verified(made):
+    made.make([Person(7)], checked=False)
+    with pytest.raises(ReleaseError, match="has not run over what it holds now"):
+        made.report()
+    assert state(made) == "draft"
+
+
+def test_outcomes_that_can_not_be_read_verify_nothing(made):
+    made.resources.release_requests.put(f"_verification/{RELEASE.name}/release_dicoms.no_known_identifier.json", b"{")
+    with pytest.raises(ReleaseError, match="can't be read"):
+        made.report()
+
+
+def approved(made):
+    made.report()
+    made.gate.approve(OTHER)
+    return sorted(made.log_folder.iterdir())
+
+
+def forged(entry, **changes):
+    content = json.loads(entry.read_text())
+    entry.write_text(json.dumps(content | changes))
+
+
+NONSENSE = {
+    "an approver's name changed": lambda files: forged(files[2], by="Somebody Else"),
+    "the approved digest changed": lambda files: forged(files[2], manifest="0" * 64),
+    "the author's name changed": lambda files: forged(files[0], by="Somebody Else"),
+    "an entry in the middle gone": lambda files: files[1].unlink(),
+    "the first entry gone": lambda files: files[0].unlink(),
+    "an entry copied as the next": lambda files: files[2].with_name("000004.json").write_bytes(files[2].read_bytes()),
+    "a seal of another entry": lambda files: forged(files[2], seal=json.loads(files[1].read_text())["seal"]),
+    "an unknown change": lambda files: forged(files[2], change="blessed"),
+    "no JSON": lambda files: files[2].write_text("approved!"),
+    "a list": lambda files: files[2].write_text("[]"),
+    "a number as text": lambda files: forged(files[2], number="3"),
+    "another field": lambda files: forged(files[2], approved=True),
+    "a foreign file": lambda files: files[2].with_name("readme.txt").write_text("x"),
+    "not UTF-8": lambda files: files[2].write_bytes(b"\xff\xfe"),
+}
+
+
+@pytest.mark.parametrize("edit", NONSENSE.values(), ids=NONSENSE)
+def test_a_log_that_somebody_edited_stands_for_nothing(made, edit):
+    edit(approved(made))
+    with pytest.raises(LogError, match="can't be relied on"):
+        made.gate.deliver("root")
+    assert made.delivered() == set()
+    for change in (lambda: made.gate.approve(THIRD), lambda: made.report(), lambda: made.gate.revoke("root", "x")):
+        with pytest.raises(LogError):
+            change()
+
+
+def test_an_approval_that_was_made_up_without_the_key_is_none(made):
+    made.report()
+    verified = json.loads(sorted(made.log_folder.iterdir())[1].read_text())
+    approval = verified | {"number": 3, "change": "approval", "by": OTHER, "seal": "0" * 32}
+    (made.log_folder / "000003.json").write_text(json.dumps(approval))
+    with pytest.raises(LogError, match="changed after it was written"):
+        made.gate.deliver("root")
+    assert made.delivered() == set()
+
+
+def test_a_log_without_its_end_asks_for_more(made):
+    approved(made)[2].unlink()
+    refused(made, "0 of 1 approvals")
+
+
+def test_a_delivery_that_was_killed_is_finished_by_the_next(made):
+    made.report()
+    made.gate.approve(OTHER)
+    bucket, key = made.resources.releases, Person(0).key
+    bucket.move(f"{RELEASE.prepared}/{key}", f"{RELEASE.delivered}/dicom/{key}")
+    made.gate.deliver("root")
+    first = made.delivered()
+    assert len(first) == 5
+    made.gate.deliver("root")
+    assert made.delivered() == first
+    assert [entry.change for entry in made.gate.log.standing().entries].count("delivered") == 1
+
+
+def test_a_second_delivery_takes_away_what_left_the_cohort(made):
+    made.report()
+    made.gate.approve(OTHER)
+    made.gate.deliver("root")
+    made.make([Person(1), Person(9)])
+    made.report()
+    made.gate.approve(OTHER)
+    made.gate.deliver("root")
+    assert {key for key in made.delivered() if key.startswith("dicom/")} == {f"dicom/{Person(n).key}" for n in (1, 9)}
+
+
+def test_a_revoked_release_leaves_a_list_for_the_recipient_and_nothing_else(made):
+    made.report()
+    made.gate.approve(OTHER)
+    made.gate.deliver("root")
+    _, listed = made.gate.revoke("root", "a patient objected")
+    assert listed == 3
+    assert made.delivered() == {"revoked.csv"}
+    content = made.resources.releases.get(f"{RELEASE.delivered}/revoked.csv").decode()
+    assert all(Person(number).key in content for number in range(3))
+    assert "objected" not in content
+    assert made.resources.warehouse.count(RELEASE_MANIFEST, RELEASE.name) == 0
+    assert made.gate.revoke("root", "")[1] == 3
+    for again in (lambda: made.gate.deliver("root"), lambda: made.gate.approve(OTHER), lambda: made.report()):
+        with pytest.raises(ReleaseError):
+            again()
+
+
+def test_revoking_needs_a_reason_and_something_to_revoke(made, tmp_path):
+    with pytest.raises(ReleaseError, match="for a reason"):
+        made.gate.revoke("root", "  ")
+    made.gate.revoke("root", "never mind")
+    assert made.delivered() == set()
+
+
+def test_a_revocation_that_was_killed_is_finished_by_the_next(made):
+    made.report()
+    made.gate.approve(OTHER)
+    made.gate.deliver("root")
+    made.gate.log.append("revoked", "root", note="killed right after")
+    assert made.gate.revoke("root", "")[1] == 3
+    assert made.delivered() == {"revoked.csv"}
+
+
+def test_a_release_that_was_reduced_by_a_withdrawal_stays_delivered(made):
+    made.report()
+    made.gate.approve(OTHER)
+    made.gate.deliver("root")
+    rows = [row for row in manifest_rows(made.resources.warehouse, RELEASE.name) if Person(0).key != row["object_key"]]
+    made.put(RELEASE_MANIFEST, rows)
+    standing = made.gate.log.append("reduced", "root", manifest=digest_of(as_csv(rows)), report="0" * 64)
+    assert standing.state(1) == "delivered"
+    assert standing.delivered == digest_of(as_csv(rows))
+
+
+def test_what_never_went_out_can_not_be_reduced(made):
+    made.report()
+    with pytest.raises(LogError):
+        made.gate.log.append("reduced", "root", manifest="0" * 64, report="0" * 64)
+
+
+def test_a_log_outlives_a_rotation_of_the_recipients_key(made):
+    made.report()
+    made.gate.approve(OTHER)
+    made.resources.keys.rotate(RELEASE.secret_name, by="root", reason="rotated")
+    assert state(made) == "approved"
+    made.gate.log.append("draft", THIRD)
+    assert made.gate.log.standing().authors == (AUTHOR, THIRD)
+
+
+@pytest.mark.parametrize("name", ["", "   ", "two\nlines", "x" * 61])
+def test_a_name_that_can_not_stand_in_a_log_is_refused(made, name):
+    made.report()
+    with pytest.raises(ReleaseError, match="1 to 60 characters"):
+        made.gate.approve(name)
+
+
+def test_a_note_is_one_line(made):
+    made.report()
+    with pytest.raises(ReleaseError, match="500 characters"):
+        made.gate.approve(OTHER, "a\nb")
+    assert state(made) == "verified"

@@ -1,0 +1,136 @@
+"""The page that an approver reads: what it says, what it must not show, and that it is the same for the same release."""
+
+import re
+
+import pytest
+
+from gradient_assets.cohort import shown_condition
+from gradient_assets.releases import ReleaseError
+from gradient_assets.releases.evidence import cohort_classes, gather_evidence, refuse_small_classes
+from gradient_assets.releases.pictures import chosen_keys, pictures_of
+from gradient_assets.releases.report import without_pictures
+from gradient_assets.releases.revision import code_revision, package_version
+from gradient_assets.tables import RELEASE_FACTS
+from tests.fakes.small_release import RELEASE, Made, Person
+
+
+@pytest.fixture
+def made(tmp_path):
+    return Made.build(tmp_path)
+
+
+def test_the_same_release_has_the_same_page(made, tmp_path_factory):
+    again = Made.build(tmp_path_factory.mktemp("again"))
+    assert made.report() == again.report()
+
+
+def test_nothing_comes_from_outside_and_nothing_runs(made):
+    page = without_pictures(made.report()).decode()
+    assert not re.search(r"<script|<link|<iframe|<object|@import|https?:|\bon\w+=|src=\"(?!\")", page)
+
+
+def test_a_value_that_may_be_a_name_is_not_shown(made):
+    page = made.report().decode()
+    assert "Quillfeather" not in page
+    assert "study_description &lt;&gt; &#x27;…&#x27;" in page
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "SHA-256 of",
+        "no text in pixels (objects)",
+        "0 of 3 patients are alone in theirs",
+        "The smallest class has <b>3</b>",
+        "9 boxes in 0 of 3 objects",
+        "device-rule",
+        "(0010,1040) PatientAddress",
+        "(0009,…) private",
+        "safe_harbor, PS3.15 2026a",
+        "data:image/jpeg;base64,",
+        "under 11, or hidden with it",
+        "gradient-assets",
+        "objects of the cohort were quarantined",
+        "nobody has looked yet",
+    ],
+)
+def test_the_page_says(made, words):
+    assert words in made.report().decode()
+
+
+def test_small_groups_are_hidden_and_large_ones_shown(tmp_path):
+    people = [Person(n) for n in range(30)] + [Person(n, sex="M") for n in range(30, 45)] + [Person(99, sex="O")]
+    page = without_pictures(Made.build(tmp_path, people).report()).decode()
+    by_sex = page[page.index("By sex") :][:1200]
+    assert re.search(r'<td>F</td><td class="n">30</td>', by_sex)
+    for hidden in "MO":
+        assert f'<td>{hidden}</td><td class="n hidden"' in by_sex
+
+
+def test_facts_of_other_rows_are_no_evidence(made):
+    made.put(RELEASE_FACTS, [])
+    with pytest.raises(ReleaseError, match="does not belong to what it holds"):
+        made.report()
+
+
+def test_a_release_of_nothing_is_not_verified(tmp_path):
+    with pytest.raises(ReleaseError, match="holds nothing"):
+        Made.build(tmp_path, []).report()
+
+
+def test_a_class_below_the_floor_is_one_line(made):
+    made.make([Person(1), Person(2), Person(3, sex="M")])
+    evidence = gather_evidence(made.resources, made.registry, RELEASE)
+    refuse_small_classes(RELEASE, evidence.classes, 1)
+    with pytest.raises(ReleaseError, match=r"1 of 2 classes of patients .* have fewer than 2 patients"):
+        refuse_small_classes(RELEASE, evidence.classes, 2)
+
+
+def test_the_cohort_is_counted_before_anything_is_made(made):
+    made.put_prod([Person(1), Person(2), Person(3, sex="M")])
+    assert cohort_classes(made.resources, made.registry, RELEASE).sizes == (1, 2)
+
+
+def test_pictures_are_chosen_by_the_manifest(made):
+    rows = [{"object_key": f"k{number:03}", "frames": number % 5} for number in range(100)]
+    chosen = chosen_keys(rows, "a")
+    assert chosen == chosen_keys(rows[::-1], "a") != chosen_keys(rows, "b")
+    assert len(chosen) == 12
+    assert all(int(key[1:]) % 5 for key in chosen)
+    assert chosen_keys([{"object_key": "k", "frames": 0}], "a") == []
+
+
+def test_a_picture_that_can_not_be_drawn_stops_the_report():
+    with pytest.raises(ReleaseError, match="can't be drawn"):
+        pictures_of(["k"], lambda key: b"no DICOM")
+
+
+def test_letters_in_a_pictures_bytes_are_not_searched():
+    assert without_pictures(b'<img src="data:image/jpeg;base64,Sm/ith+1==">x') == b'<img src="">x'
+
+
+CODES = {"modality": {"CT", "MR"}}
+SHOWN = [
+    ("modality = 'CT' AND boxes > 3", "modality = 'CT' AND boxes > 3"),
+    ("modality IN ('CT', 'SMITH')", "modality IN ('CT', '…')"),
+    ("study_date BETWEEN '2019-01-01' AND '2020-01-01'", "study_date BETWEEN '2019-01-01' AND '2020-01-01'"),
+    ("report_text LIKE '%smith%'", "report_text LIKE '…'"),
+    ("study_description = 'CT'", "study_description = '…'"),
+    ("'CT' = modality", "'CT' = modality"),
+    ("NOT (modality = 'ct')", "NOT (modality = '…')"),
+    ("report_text LIKE '2019-01-01 smith'", "report_text LIKE '…'"),
+]
+
+
+@pytest.mark.parametrize(("condition", "shown"), SHOWN)
+def test_a_condition_shows_codes_numbers_and_dates_only(condition, shown):
+    assert shown_condition(condition, CODES) == shown
+
+
+@pytest.mark.parametrize(("named", "revision"), [("7f3a9c2", "7f3a9c2"), ("no revision; rm -rf", ""), ("x" * 65, "")])
+def test_a_revision_is_named_by_the_environment(named, revision):
+    assert code_revision({"GRADIENT_REVISION": named}) == revision
+
+
+def test_the_package_knows_its_version():
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", package_version())
