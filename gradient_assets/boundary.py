@@ -99,7 +99,6 @@ ASSET_METADATA: Final[dict[str, str]] = {
     "gradient/what_to_do": "fixed text",
     "gradient/contact_sheet": "redacted thumbnails",
     "gradient/column_lineage": "names of columns",
-    "gradient/engine": "versions",
     "gradient/key": "version and fingerprint of a key; says nothing of it",
     "gradient/recipient": "name of an organisation",
     "gradient/report": "address of the release report",
@@ -129,7 +128,6 @@ ASSET_TAGS: Final[dict[str, str]] = {
 
 RUN_TAGS: Final[dict[str, str]] = {
     "gradient/hospital": "the partition's id in the registry",
-    "gradient/release": "the release's name",
     "gradient/listing": "digest of a bucket's listing, keyed",
 }
 """Every tag the platform sets on a run."""

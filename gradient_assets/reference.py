@@ -11,10 +11,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
 
+from gradient_assets import promises
 from gradient_assets.deid.headers.profile import EDITION, NAMED, NOT_BUILT, OPTIONS, Profile
 from gradient_assets.deid.headers.rules import Action, Rules, table
 from gradient_assets.deid.reasons import ACCEPTABLE, EXPLANATIONS, Reason
@@ -347,6 +349,12 @@ def registry_table() -> str:
     )
 
 
+def rows_table(rows: Callable[[], Sequence[Sequence[str]]]) -> str:
+    """Rows, the heading first."""
+    heading, *others = rows()
+    return "\n".join(_grid(heading, others))
+
+
 def _codes(names: Iterable[str], separator: str = ", ") -> str:
     return separator.join(f"`{name}`" for name in names)
 
@@ -365,10 +373,15 @@ PARTS: dict[str, Callable[[], str]] = {
     "reasons": reasons_table,
     "acceptable": acceptable_table,
     "sop-classes": sop_classes_table,
+    "guarantees": partial(rows_table, promises.guarantee_rows),
+    "safe-harbor": partial(rows_table, promises.safe_harbor_rows),
+    "mutations": partial(rows_table, promises.mutation_rows),
+    "object-keys": partial(rows_table, promises.object_key_rows),
+    "message-values": partial(rows_table, promises.message_rows),
 }
 """Parts of files written by hand, by the name in their marker."""
 
-HOSTS = ("docs/operations.md", "docs/quarantine.md")
+HOSTS = ("docs/operations.md", "docs/quarantine.md", "docs/boundary.md")
 """Files with such parts."""
 
 

@@ -15,9 +15,9 @@ from pydicom import Dataset
 from gradient_assets.deid import documents, headers, pixels
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
-from gradient_assets.deid.reasons import Accepted, Reason, Refused, unless_accepted
+from gradient_assets.deid.leftovers import black_out_leftovers
+from gradient_assets.deid.reasons import Accepted, Reason, Refused
 from gradient_assets.deid.text import TextEngine
-from gradient_assets.deid.verify import residual_in_dataset
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ class InstanceCleaner:
 
         `known` adds what other objects and reports of the same patient say, `added` what a reviewer wants black; `accepted`
         are findings that a person has called false alarms.  Raises
-        `Refused` when the object can't be read, is not admitted, can't be cleaned, or when the search still finds something;
+        `Refused` when the object can't be read, is not admitted, can't be cleaned, or when the search still finds something
+        that can't be blacked out;
         nothing else, whatever the bytes are.
         """
         try:
@@ -104,9 +105,7 @@ class InstanceCleaner:
             earlier = str(cleaned.dataset.get("DerivationDescription") or "")
             told = "; ".join(one for one in (earlier, redacted.derivation) if one)
             cleaned.dataset.DerivationDescription = told if len(told) <= ST_CHARACTERS else redacted.derivation
-        if hits := residual_in_dataset(cleaned.dataset, headers.without_retained(known, cleaned.retained)):
-            kinds = sorted({hit.kind for hit in hits})
-            unless_accepted(Refused(Reason.RESIDUAL_IDENTIFIER, f"{len(hits)} × {', '.join(kinds)}"), accepted)
+        black_out_leftovers(cleaned, known, accepted)
         return CleanedInstance(
             content=headers.write_dataset(cleaned.dataset),
             header=cleaned,

@@ -52,7 +52,7 @@ class ReportCleaner:
         hits = residual_in_text(cleaned.text, known, study_dates=self._study_dates)
         if not hits:
             return cleaned
-        blacked_out, places = _without(cleaned.text, hits)
+        blacked_out, places = without(cleaned.text, hits)
         if left := residual_in_text(blacked_out, known, study_dates=self._study_dates):
             unless_accepted(Refused(Reason.RESIDUAL_IDENTIFIER, _kinds(left)), accepted)
         return CleanedText(blacked_out, cleaned.removed + Counter({"REDACTED": places}))
@@ -69,7 +69,7 @@ class ReportCleaner:
             raise Refused(Reason.UNDECLARED_LANGUAGE, f"declared {self._engine.language}, looks like {seen}")
 
 
-def _without(text: str, hits: Iterable[Hit]) -> tuple[str, int]:
+def without(text: str, hits: Iterable[Hit]) -> tuple[str, int]:
     """The text with every place of a hit blacked out, and how many places that were; overlapping ones are one."""
     pieces: list[str] = []
     position = places = 0

@@ -20,8 +20,9 @@ from gradient_assets.deid import headers
 from gradient_assets.deid.faces import face_of
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
+from gradient_assets.deid.leftovers import black_out_leftovers
 from gradient_assets.deid.reasons import Accepted, Reason, Refused, unless_accepted
-from gradient_assets.deid.verify import IdentifierIndex, residual_in_dataset
+from gradient_assets.deid.verify import IdentifierIndex
 from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
 from gradient_assets.pipelines.texts import text_engine
@@ -141,15 +142,14 @@ class CleanHeaders:
         self._everyone = IdentifierIndex.build(everyone)
 
     def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
-        """Clean the header, search it for what is left, and build the row that crosses."""
+        """Clean the header, black out what is left in its texts, and build the row that crosses."""
         known = KnownIdentifiers.from_dict(item["identifiers"])
         dataset = headers.from_json_header(item["row"]["header_json"])
         for keyword, column in (("SOPClassUID", "sop_class_uid"), ("SOPInstanceUID", "sop_instance_uid")):
             if not dataset.get(keyword):  # named in the file meta information only
                 setattr(dataset, keyword, item["row"][column])
         cleaned = self._engine.clean(dataset, known)
-        if hits := residual_in_dataset(cleaned.dataset, headers.without_retained(known, cleaned.retained)):
-            unless_accepted(Refused(Reason.RESIDUAL_IDENTIFIER, describe(hits)), item.get("accepted"))
+        black_out_leftovers(cleaned, known, item.get("accepted"))
         row = boundary.cross(
             DEIDENTIFIED_METADATA,
             {

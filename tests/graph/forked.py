@@ -78,9 +78,9 @@ class Commands:
 @contextmanager
 def serving_commands() -> Iterator[Commands]:
     """The server, for as long as the `with` block lasts."""
-    path = os.pathsep.join([str(ROOT / "tests/fakes/counted"), str(ROOT)])
-    # Libraries of linear algebra would start threads when they are imported, and threads don't survive a fork.
-    environ = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    # Libraries of linear algebra and Arrow's allocator would start threads when they are imported.
+    single = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), **single}
     command = [sys.executable, "-m", "tests.graph.fork_server"]
     with subprocess.Popen(
         command, env=environ, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

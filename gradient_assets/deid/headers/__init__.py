@@ -2,8 +2,8 @@
 
 Reading order: `contract` (what goes in and out), `read`, `elements` and `charsets` (what a file says), `gather` (columns
 and identifiers), `policy` (what is admitted), `profile`, `iod_types`, `rules` (Table E.1-1 with its options and Types),
-`retained`, `values`, `dates`, `uids`, `dummies` (how one value changes), `engine` (the walk), `methods`, `write`,
-`jsonheader`.
+`retained`, `values`, `dates`, `uids`, `dummies` (how one value changes), `engine` (the walk), `methods`, `rewriting`,
+`write`, `jsonheader`.
 Pixels are `deid.pixels`', free text is `deid.text`', keys and pseudonyms are `deid.identity`'s.
 """
 
@@ -16,6 +16,7 @@ from gradient_assets.deid.headers.policy import admit
 from gradient_assets.deid.headers.profile import Profile, ProfileError
 from gradient_assets.deid.headers.read import read_dataset
 from gradient_assets.deid.headers.retained import without as without_retained
+from gradient_assets.deid.headers.rewriting import rewrite_texts
 from gradient_assets.deid.headers.uids import is_well_known as is_well_known_uid
 from gradient_assets.deid.headers.uids import replaced as replaced_uid
 from gradient_assets.deid.headers.write import write_dataset
@@ -35,6 +36,7 @@ __all__ = [
     "is_well_known_uid",
     "read_dataset",
     "replaced_uid",
+    "rewrite_texts",
     "to_json_header",
     "without_retained",
     "write_dataset",

@@ -18,6 +18,7 @@ TECHNICAL_TAGS = frozenset(int(tag, 16) for tag, _ in table("technical_text")["r
 _FORGIVEN = frozenset({"DATE", "ID", "URL"})
 """Kinds that versions, part numbers and kernels are taken for."""
 _ADDRESS = re.compile(r"@|://|www\.", re.IGNORECASE)
+_SERIAL = re.compile(r"\b(?:s/?n|serial)\b", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W_]+")
 _SHORTEST_WORD = 3
 _SHORTEST_NUMBER = 4
@@ -30,7 +31,12 @@ def is_technical(tag: int) -> bool:
 
 def may_stay(text: str, found: Iterable[str], known: KnownIdentifiers) -> bool:
     """Whether a technical text stays although the text cleaner found something of the kinds `found` in it."""
-    if _ADDRESS.search(text) or replaced_in_text(text, lambda _: "") != text or names_known(text, known):
+    if (
+        _ADDRESS.search(text)
+        or _SERIAL.search(text)
+        or replaced_in_text(text, lambda _: "") != text
+        or names_known(text, known)
+    ):
         return False
     kinds = set(found) - _FORGIVEN
     return not kinds or (kinds <= {"NAME", "INSTITUTION"} and _names_a_maker(text))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import cache
+from collections.abc import Iterable
+from functools import cache, lru_cache
 
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -20,23 +21,31 @@ from gradient_assets.deid.headers._tables import table
 from gradient_assets.deid.headers.charsets import DEFAULT
 from gradient_assets.deid.headers.contract import TextCleaner
 from gradient_assets.deid.headers.elements import STRING_VRS, TEXT_VRS, WORD_BYTES, Field, has_one_value
+from gradient_assets.deid.headers.icc import without_words
 from gradient_assets.deid.headers.own_names import WithoutOwnNames
 from gradient_assets.deid.headers.profile import Profile
 from gradient_assets.deid.headers.rules import Action, Rules
 from gradient_assets.deid.headers.uids import replaced, replaced_in_text
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Person
+from gradient_assets.deid.text.folding import fold_plain
+from gradient_assets.deid.text.lexicon import lexicon
 
 Written = DataElement | RawDataElement | None
 
 REMOVED_TEXT = "REMOVED"
-_LONGEST = {"SH": 16, "LO": 64, "CS": 16, "AE": 16, "ST": 1024, "LT": 10240, "PN": 64}
+LONGEST = {"SH": 16, "LO": 64, "CS": 16, "AE": 16, "ST": 1024, "LT": 10240, "PN": 64}
 _PATTERNS = {
     "CS": re.compile(r"[A-Z0-9 _]{0,16}"),
     "DS": re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|"),
     "IS": re.compile(r"[+-]?\d{1,11}(\.\d*)?|"),  # some writers add a decimal point
 }
 _CODE_TAGS = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080104, 0x00080119})
+_LARGEST_IS = 2**31
+"""PS3.5 6.2: an IS lies between -2^31 and 2^31 - 1.  Telephone numbers of ten digits do not."""
+_ICC_PROFILE = 0x00282000
+_RECORD_NUMBER = re.compile(r"\d{5}")
+"""No defined term of the standard has five digits in a row; content labels that a site chose do."""
 _TIMEZONE = re.compile(r"[+-]\d{4}")
 _WORDS = re.compile(r"[^\W_]+")
 
@@ -185,6 +194,8 @@ class Values:
 
     def _checked(self, field: Field) -> tuple[Written, str]:
         """Numbers, codes and arrays: kept if they are what their VR says, and name nobody."""
+        if field.tag == _ICC_PROFILE:
+            return self._icc_profile(field)
         if field.vr not in STRING_VRS:
             return self._number(field), "keep"
         texts = field.texts(self.codecs)
@@ -199,6 +210,8 @@ class Values:
         if field.vr == "CS":
             return self._code_string(field, texts)
         if not all(map(pattern.fullmatch, texts)):
+            return self._failed(field, "INVALID_NUMBER")
+        if field.vr == "IS" and not all(abs(int(text.partition(".")[0] or 0)) < _LARGEST_IS for text in texts):
             return self._failed(field, "INVALID_NUMBER")
         if not self._tokens.isdisjoint(texts):  # seen: a Series Number that was the patient's id
             self.removed["ID"] += 1
@@ -221,11 +234,26 @@ class Values:
             return field.raw._replace(value=(field.raw.value or b"")[:size], length=size)
         return field.raw
 
+    def _icc_profile(self, field: Field) -> tuple[Written, str]:
+        stored = (
+            field.raw.value if field.raw is not None else field.element.value if field.element is not None else None
+        )
+        cleaned = without_words(stored) if isinstance(stored, bytes) else None
+        if cleaned is None:
+            return self._failed(field, "UNCLEANABLE")
+        even = cleaned + bytes(len(cleaned) % 2)
+        written = RawDataElement(BaseTag(field.tag), "OB", len(even), even, 0, self.implicit, self.little)
+        return written, "keep" if even == stored else "cleaned"
+
     def _code_string(self, field: Field, texts: list[str]) -> tuple[Written, str]:
         if any(self._names_somebody(text) for text in texts):
             self.removed["NAME"] += 1
             spared = [text if self._is_innocent_code(text) else REMOVED_TEXT for text in texts]
             return self.encoded(field.tag, "CS", spared), "name_removed"
+        if any(map(_RECORD_NUMBER.search, texts)):
+            self.removed["ID"] += 1
+            spared = [REMOVED_TEXT if _RECORD_NUMBER.search(text) else text for text in texts]
+            return self.encoded(field.tag, "CS", spared), "id_removed"
         if all(_PATTERNS["CS"].fullmatch(text) for text in texts):
             return self.encoded(field.tag, "CS", texts), "keep"
         cleaned = [self._clean_text(text) for text in texts]
@@ -268,11 +296,12 @@ class Values:
         return None
 
     def _names_somebody(self, text: str) -> bool:
-        return any(word.casefold() in self._tokens for word in _WORDS.findall(text)) or text.casefold() in self._tokens
+        folded = fold_plain(text).casefold()
+        return folded in self._tokens or any(word in self._tokens for word in _WORDS.findall(folded))
 
     def encoded(self, tag: int, vr: str, texts: list[str], *, at_least: int = 0) -> RawDataElement:
         """The element as bytes: UTF-8, padded to even length, cut to what the VR allows, or to `at_least` characters."""
-        longest = _LONGEST.get(vr)
+        longest = LONGEST.get(vr)
         if longest is not None:
             texts = [text[: max(longest, at_least)] for text in texts]
         joined = "\\".join(texts)
@@ -289,13 +318,18 @@ def _known_schemes() -> frozenset[str]:
     return frozenset(table("coding_schemes")["designators"])
 
 
+def _name_words(names: Iterable[str]) -> set[str]:
+    return {word.casefold() for name in names for word in _WORDS.findall(fold_plain(name)) if len(word) >= 4}
+
+
+@lru_cache(maxsize=256)
 def _identifying_words(identifiers: KnownIdentifiers) -> frozenset[str]:
     """Words of names and whole ids, folded, that are long enough to mean somebody in a code string."""
-    found: set[str] = set()
-    for name in (*identifiers.patient_names, *identifiers.relatives):
-        found.update(word.casefold() for word in _WORDS.findall(name) if len(word) >= 4)
+    found = _name_words((*identifiers.patient_names, *identifiers.relatives))
+    # A physician named Sharp or White must not cost every instance its kernel or its colour.
+    found |= _name_words(identifiers.physicians) - lexicon("en").guarded
     found.difference_update(table("identifying_elements")["no_names"])
     for value in (*identifiers.patient_ids, *identifiers.accession_numbers, *identifiers.other_ids):
         if len(value) >= 5:
-            found.add(value.casefold())
+            found.add(fold_plain(value).casefold())
     return frozenset(found)

@@ -5,7 +5,8 @@ Belongs here: comparing one picture with the brightest and darkest values seen s
 
 In a cine the anatomy moves on every frame, and a lossy one differs everywhere, so equal pixels tell little.  But letters
 that come up in it are brighter or darker than everything that was there.  Of 80 lines planted into single frames of two
-real ultrasound cines, all left such a mark, in 3 ms a frame; the other frames of these cines cost 0 and 2 looks for 26 and 29.
+real ultrasound cines, all left such a mark, in 3 ms a frame.  What is looked at of these cines adds up to the area of 3.0 of
+27 frames in one and of 4.9 of 30 in the other: a further frame costs .08 and .13 of the first.
 """
 
 from __future__ import annotations

@@ -30,9 +30,9 @@ from gradient_assets.deid.pixels.known_text import KnownText
 from gradient_assets.deid.pixels.rendering import Look, Picture
 from gradient_assets.deid.pixels.survey import Survey
 from gradient_assets.deid.pixels.triage import Looked, Triage
-from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.deid.reasons import Accepted, Reason, Refused
 
-ENGINE_VERSION = "2"
+ENGINE_VERSION = "3"
 
 CLEAN_PIXEL_DATA = "113101"
 CLEAN_GRAPHICS = "113103"
@@ -98,24 +98,33 @@ class PixelEngine:
         *,
         added: Sequence[Box] = (),
         audited: bool = False,
+        accepted: Accepted | None = None,
     ) -> CleanedPixels:
         """A new dataset without burned-in text, overlays and icons; `ds` stays as it is.
 
         `known`: what is read and names the patient goes with its whole line, whatever the detector thought of it.
         `added`: boxes that a reviewer wants black.  `audited`: the object belongs to the audit sample and is looked at even
-        where triage sees no need.
+        where triage sees no need.  `accepted`: findings that a person has called false alarms.
 
         Raises Refused: PIXEL_GEOMETRY, PIXELS_TOO_LARGE, UNDECODABLE_PIXELS, PIXEL_ENGINE_FAILED, REDACTION_FAILED,
         RESIDUAL_TEXT_IN_PIXELS.
         """
         try:
-            return self._clean(ds, known or KnownIdentifiers(), added, audited=audited)
+            return self._clean(ds, known or KnownIdentifiers(), added, audited=audited, accepted=accepted)
         except Refused:
             raise
         except Exception as error:  # fail closed; messages of foreign errors may quote values, so the type must do
             raise Refused(Reason.PIXEL_ENGINE_FAILED, type(error).__name__) from None
 
-    def _clean(self, ds: Dataset, known: KnownIdentifiers, added: Sequence[Box], *, audited: bool) -> CleanedPixels:
+    def _clean(
+        self,
+        ds: Dataset,
+        known: KnownIdentifiers,
+        added: Sequence[Box],
+        *,
+        audited: bool,
+        accepted: Accepted | None,
+    ) -> CleanedPixels:
         result = copy.deepcopy(ds)
         embedded = hiding_places.has_embedded_overlay(result)
         removed = hiding_places.removed_pictures(result)
@@ -144,7 +153,7 @@ class PixelEngine:
         fill = Fill(survey, ds)
         derivation = ""
         if survey.has_boxes or survey.clear_hidden:
-            fill.verify()
+            fill.verify(accepted)
             derivation = fill.store(result)
         elif source.stripped:
             encoding.store_streams(result, source.streams)

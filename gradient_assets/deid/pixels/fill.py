@@ -16,7 +16,7 @@ from gradient_assets.deid.pixels.boxes import Box
 from gradient_assets.deid.pixels.decoding import JPEG_LOSSY, Frame, decode_frames
 from gradient_assets.deid.pixels.encoding import CHROMA_REACH_PX, BoxFill
 from gradient_assets.deid.pixels.survey import LETTERS_FOR_ALL_FRAMES, Survey
-from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.deid.reasons import Accepted, Reason, Refused, unless_accepted
 
 # In the second look at a filled frame, text counts if this much of it lies outside the filled boxes: the corners of
 # the boxes themselves look like letters.
@@ -93,7 +93,7 @@ class Fill:
         except Refused as refused:
             raise Refused(Reason.REDACTION_FAILED, f"once stored: {refused.reason}") from None
 
-    def verify(self) -> None:
+    def verify(self, accepted: Accepted | None = None) -> None:
         """Look at the filled frames again; new text is filled too, on every frame, and refused when it does not end.
 
         Of frames with the same boxes one is looked at, and always the first, the middle and the last frame.
@@ -107,7 +107,8 @@ class Fill:
                     break
             else:
                 if any(letters >= LETTERS_REFUSED for _, letters in new):
-                    raise Refused(Reason.RESIDUAL_TEXT_IN_PIXELS, f"after {VERIFICATION_ROUNDS} rounds")
+                    endless = Refused(Reason.RESIDUAL_TEXT_IN_PIXELS, f"after {VERIFICATION_ROUNDS} rounds")
+                    unless_accepted(endless, accepted)
 
     def _new_text(self, index: int) -> list[tuple[Box, int]]:
         """Boxes around text that the boxes so far leave visible, with the letters read."""

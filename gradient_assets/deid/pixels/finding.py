@@ -3,8 +3,8 @@
 Belongs here: the two finders that ship, the views of a picture they look at, and the gate that keeps texture out.  The
 networks behind them are `networks`; which pictures are shown (frames, windows, overlays) is `engine`'s business.
 
-Measured by `tests.unit.pixels.bench`, lines planted alone into real pictures: .948 of 230 covered with a gate that counted
-letters; with one that also asks how surely they were read, .957 of 116 and .947 of 57 on seeds that were not looked at.
+Measured by `tests.unit.pixels.bench`, lines planted alone into real pictures: .977 of 174 covered on seeds that were not
+looked at (about .954 of others with two views and without `line_ends`); misses and clean area: docs/benchmarks_pixels.md.
 Before any gate 43 % of clean anatomy would have been blacked out.
 """
 
@@ -19,7 +19,11 @@ from numpy.typing import NDArray
 
 from gradient_assets.deid.pixels import networks
 from gradient_assets.deid.pixels.boxes import FoundText, without_contained
-from gradient_assets.deid.pixels.networks import Quad, WeightFile
+from gradient_assets.deid.pixels.line_ends import lengthened
+from gradient_assets.deid.pixels.networks import Quad, Reading, WeightFile
+
+RECIPE_VERSION = "2"
+"""Raised whenever the same picture may give other boxes: views, gate, lengthening."""
 
 # A picture is looked at no larger than this many times its size: beyond 4 no further letter was found.
 MAX_ENLARGEMENT = 4
@@ -46,12 +50,16 @@ LETTERS_READ_DOUBTFUL = 4
 TALLEST_TILTED_PX = 48
 TALLEST_DOUBTFUL_PX, TALLEST_DOUBTFUL_SHARE = 90, 0.2
 # Read this surely, two letters are text at any height (the gate had cost 9 of 12 missed lines of the bench, among them
-# "ANN" of 90 px read at 1.00), unless they are rings and strokes, which anatomy draws too.
+# "ANN" of 90 px read at 1.00), unless they are rings and strokes, which anatomy draws too.  In a box of which the detector
+# is sure they need less, rings and strokes included ("LI" of 48 px, .89): in 58 pictures without text, no straight box with
+# a score above .5 was read above .58.
 SURE = 0.9
-SURE_OF_FOUR = 0.8
+SURE_IN_CLEAR_BOX = 0.75
 RINGS_AND_STROKES = frozenset("0OoQCcUuDIl1iJjTtLrVvn口一丨〇")
-# Repeated at its border: a line that touched the lower edge was found in none of the high-passed views without it.
+# Widened by what its edge looks like without letters: a line that touched the lower edge was found in no high-passed view
+# without a border; with the edge repeated, letters ran on as stripes, and 3 of 46 lines at edges were missed, now none.
 BORDER_PX = 16
+BORDER_MEDIAN_PX = 31
 # Under this side length a picture holds no legible line: the smallest fonts in use are 7 px high, 5 px wide.
 SMALLEST_SIDE_PX = 24
 
@@ -60,6 +68,11 @@ class TextFinder(Protocol):
     """What the pixel engine asks of an engine that finds text."""
 
     name: str
+
+    @property
+    def version(self) -> str:
+        """Of the recipe and what it rests on: another one looks at every object anew."""
+        ...
 
     def find(self, image: NDArray[np.uint8]) -> list[FoundText]:
         """Text in an 8-bit image, H × W or H × W × 3 (RGB), in pixels of that image; any exception refuses the object."""
@@ -75,7 +88,7 @@ class Looked:
 
 
 @runtime_checkable
-class DoubtingFinder(TextFinder, Protocol):
+class DoubtingFinder(Protocol):
     """A finder that also tells what it rejected, for a comparison with known identifiers."""
 
     def look(self, image: NDArray[np.uint8]) -> Looked:
@@ -118,8 +131,10 @@ class View:
 
 
 # The detector weighs the whole picture: one 14 px line alone on 2,000 x 1,600 px scored .06, in an 800 px part of it 1.0.
-# So small letters are looked for in parts, large ones on the whole.
+# So small letters are looked for in parts, large ones on the whole.  The parts are shown without the high pass too: bitmap
+# letters on bright tissue ("64Y" in 5 x 7 dots) are read there at 1.00 and nowhere else.
 FINE = View(HIGH_PASS_SIGMA_PX, least=1280, most=2400, tile=736)
+PLAIN = View(None, least=1280, most=2400, tile=736)
 WHOLE = View(None, least=736, most=736)
 SECOND_LOOK = View(None, least=1280, most=2400, tile=960)
 TILE_OVERLAP_PX = 96
@@ -130,13 +145,14 @@ PAGE = View(None, least=1280, most=2400)
 READING_MAX_WIDTH_PX = 3200
 
 
-class _TwoViewFinder:
-    """Detector on a high-passed and on the raw view, then the recogniser as a gate.
+class _ViewsFinder:
+    """Detector on high-passed and on raw views, then the recogniser as a gate.
 
     Holds no session, so that it can be pickled and sent to workers; each process opens its own at first use.
     """
 
     name = ""
+    version = RECIPE_VERSION
     _detector: WeightFile
     _recogniser: WeightFile
     _views: tuple[View, ...]
@@ -156,13 +172,14 @@ class _TwoViewFinder:
         height, width = picture.shape[:2]
         if min(height, width) < SMALLEST_SIDE_PX or int(picture.max()) == int(picture.min()):
             return Looked([], [])
-        picture = cv2.copyMakeBorder(picture, *(BORDER_PX,) * 4, cv2.BORDER_REPLICATE)
+        picture = _framed(picture)
         sure: list[FoundText] = []
         doubtful: list[FoundText] = []
         for view in self._views:
             shown = picture if view.sigma is None else high_passed(picture, view.sigma)
             more, less = self._gate(self._quads(shown, view), shown, sure)
             sure, doubtful = sure + more, doubtful + less
+        sure = lengthened(self._recogniser, picture, without_contained(sure))
         inside = [without_contained(_without_border(boxes, height, width)) for boxes in (sure, doubtful)]
         return Looked(*inside)
 
@@ -185,8 +202,8 @@ class _TwoViewFinder:
         crops = [networks.crop_of(picture, quad, READING_MAX_WIDTH_PX) for quad in quads]
         lines = networks.read_surely(self._recogniser, crops)
         return [
-            ReadText(replace(box, letters=sum(map(str.isalnum, text))), text, confidence)
-            for box, (text, confidence) in zip(boxes, lines, strict=True)
+            ReadText(replace(box, letters=sum(map(str.isalnum, line.text))), line.text, line.confidence)
+            for box, line in zip(boxes, lines, strict=True)
             if box.width > 0 and box.height > 0
         ]
 
@@ -202,6 +219,16 @@ class _TwoViewFinder:
         tallest = min(max(TALLEST_PX, TALLEST_SHARE_OF_SHORT_SIDE * short), TALLEST_SHARE_OF_SMALL_PICTURE * short)
         return [quad for quad in quads if min(quad.width, quad.height) <= tallest]
 
+    def _read(self, view: NDArray[np.uint8], quads: list[Quad]) -> list[Reading]:
+        """What is read in each quad; one that stands upright is read from above and from below, and the surer counts."""
+        crops = [networks.crop_of(view, quad) for quad in quads]
+        upright = [i for i, quad in enumerate(quads) if quad.is_upright]
+        both = [*crops, *(np.ascontiguousarray(crops[i][::-1, ::-1]) for i in upright)]
+        readings = networks.read_surely(self._recogniser, both)
+        for i, other in zip(upright, readings[len(crops) :], strict=True):
+            readings[i] = max(readings[i], other, key=lambda reading: reading.confidence * len(reading.text))
+        return readings[: len(crops)]
+
     def _gate(
         self, quads: list[Quad], view: NDArray[np.uint8], known: list[FoundText]
     ) -> tuple[list[FoundText], list[FoundText]]:
@@ -212,13 +239,12 @@ class _TwoViewFinder:
             next((k for k in known if k.letters >= LETTERS_READ and _covers(k, box)), None) for _, box in placed
         ]
         unread = [i for i, line in enumerate(covering) if line is None]
-        lines = networks.read_surely(self._recogniser, [networks.crop_of(view, placed[i][0]) for i in unread])
-        said = dict(zip(unread, lines, strict=True))
+        said = dict(zip(unread, self._read(view, [placed[i][0] for i in unread]), strict=True))
         kept: list[FoundText] = []
         doubtful: list[FoundText] = []
         for i, (quad, box) in enumerate(placed):
             over = covering[i]
-            text, confidence = said[i] if over is None else (over.text, over.confidence)
+            text, confidence = (said[i].text, said[i].confidence) if over is None else (over.text, over.confidence)
             letters = sum(map(str.isalnum, text)) if over is None else over.letters
             counts = _is_sure(quad, text, confidence) or (
                 quad.score >= BOX_SCORE and _counts(quad, letters, min(height, width) - 2 * BORDER_PX)
@@ -228,16 +254,16 @@ class _TwoViewFinder:
         return kept + neighbours, [box for box in doubtful if box not in neighbours]
 
 
-class RapidTextFinder(_TwoViewFinder):
+class RapidTextFinder(_ViewsFinder):
     """The default: PP-OCRv6 small, detector and recogniser out of the rapidocr wheel, one thread, no download."""
 
     name = "ppocr-v6-small"
     _detector = networks.PPOCR_V6_DETECTOR
     _recogniser = networks.PPOCR_V6_RECOGNISER
-    _views = (FINE, WHOLE)
+    _views = (FINE, PLAIN, WHOLE)
 
 
-class ResidualTextFinder(_TwoViewFinder):
+class ResidualTextFinder(_ViewsFinder):
     """A second look with other weights (PP-OCRv4), for checking a release: misses of its own, not the default's."""
 
     name = "ppocr-v4"
@@ -249,12 +275,16 @@ class ResidualTextFinder(_TwoViewFinder):
 def _is_sure(quad: Quad, text: str, confidence: float) -> bool:
     """Whether what was read is text beyond doubt, whatever the box looks like."""
     letters = sum(map(str.isalnum, text))
-    telling = sum(letter.isalnum() and letter not in RINGS_AND_STROKES for letter in text)
-    if not telling or quad.tilt > STRAIGHT_DEG:
+    if quad.tilt > STRAIGHT_DEG or letters < LETTERS_READ:
         return False
-    if confidence < SURE:
-        return confidence >= SURE_OF_FOUR and letters >= LETTERS_READ_DOUBTFUL and quad.score >= UNREAD_SCORE
-    return letters >= (LETTERS_READ if quad.score >= BOX_SCORE else LETTERS_READ_DOUBTFUL)
+    if quad.score >= UNREAD_SCORE and confidence >= SURE_IN_CLEAR_BOX:
+        return True
+    telling = any(letter.isalnum() and letter not in RINGS_AND_STROKES for letter in text)
+    return (
+        telling
+        and confidence >= SURE
+        and letters >= (LETTERS_READ if quad.score >= BOX_SCORE else LETTERS_READ_DOUBTFUL)
+    )
 
 
 def _counts(quad: Quad, letters: int, short_side: int) -> bool:
@@ -318,6 +348,17 @@ def high_passed(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
     signed = image.astype(np.float32)
     blurred = cv2.GaussianBlur(signed, (0, 0), sigma)
     return np.asarray(np.clip(128 + HIGH_PASS_GAIN * (signed - blurred), 0, 255), dtype=np.uint8)
+
+
+def _framed(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture with a border that goes on as its edges do, but without what is thinner than half the median's width."""
+    wide = cv2.copyMakeBorder(picture, *(BORDER_PX,) * 4, cv2.BORDER_REPLICATE)
+    framed = wide.copy()
+    strip = BORDER_PX + BORDER_MEDIAN_PX // 2 + 1
+    for _ in range(4):  # each side once, as the upper one
+        framed[:BORDER_PX] = cv2.medianBlur(np.ascontiguousarray(framed[:strip]), BORDER_MEDIAN_PX)[:BORDER_PX]
+        framed = np.rot90(framed)
+    return np.ascontiguousarray(framed)
 
 
 def _three_channels(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

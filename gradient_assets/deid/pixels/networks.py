@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ RECOGNISER_HEIGHT_PX = 48
 # Wider crops are squeezed: what counts is whether there are letters, not which.
 RECOGNISER_MAX_WIDTH_PX = 480
 RECOGNISER_BATCH = 8
+# Text this much taller than wide runs upwards or downwards.
+UPRIGHT_SHAPE = 1.5
 
 _sessions: dict[tuple[int, str], Any] = {}
 
@@ -112,6 +114,12 @@ class Quad:
         """Degrees away from the nearest of horizontal and vertical, 0 … 45."""
         turned = self.angle % 90
         return min(turned, 90 - turned)
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether its text, if it has any, runs upwards or downwards."""
+        left, top, right, bottom = self.bounds()
+        return bottom - top > UPRIGHT_SHAPE * (right - left)
 
     def corners(self) -> NDArray[np.float32]:
         """The four corners, 4 × 2."""
@@ -199,7 +207,7 @@ def crop_of(image: NDArray[np.uint8], quad: Quad, widest: int = RECOGNISER_MAX_W
     ordered = corners[[by_sum.argmin(), by_difference.argmin(), by_sum.argmax(), by_difference.argmax()]]
     width = max(1.0, float(np.linalg.norm(ordered[1] - ordered[0])))
     height = max(1.0, float(np.linalg.norm(ordered[3] - ordered[0])))
-    upright = height > 1.5 * width
+    upright = height > UPRIGHT_SHAPE * width
     if upright:
         ordered, width, height = ordered[[1, 2, 3, 0]], height, width
     out_w = int(np.clip(round(width / height * RECOGNISER_HEIGHT_PX), 16, widest))
@@ -211,15 +219,24 @@ def crop_of(image: NDArray[np.uint8], quad: Quad, widest: int = RECOGNISER_MAX_W
     return np.asarray(crop, dtype=np.uint8)
 
 
-def read_surely(weights: WeightFile, crops: list[NDArray[np.uint8]]) -> list[tuple[str, float]]:
-    """What is read in each crop of `crop_of` (greedy CTC) and how surely: the mean likelihood of the letters, 0 without any.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read in a crop: identified data, for the calling process alone.
 
-    The strings must stay in the calling process.
+    `confidence`: mean likelihood of the letters, 0 without any.  `places`: middle of each letter, as a share of the width.
     """
+
+    text: str = field(default="", repr=False)
+    confidence: float = 0.0
+    places: tuple[float, ...] = ()
+
+
+def read_surely(weights: WeightFile, crops: list[NDArray[np.uint8]]) -> list[Reading]:
+    """What is read in each crop of `crop_of` (greedy CTC)."""
     session = session_of(weights)
     alphabet = _alphabet(session)
     order = sorted(range(len(crops)), key=lambda i: crops[i].shape[1])
-    texts = [("", 0.0)] * len(crops)
+    readings = [Reading()] * len(crops)
     for start in range(0, len(order), RECOGNISER_BATCH):
         batch = order[start : start + RECOGNISER_BATCH]
         widest = max(crops[i].shape[1] for i in batch)
@@ -229,19 +246,25 @@ def read_surely(weights: WeightFile, crops: list[NDArray[np.uint8]]) -> list[tup
         likelihood = session.run(None, {session.get_inputs()[0].name: tensor})[0]
         best, certainty = likelihood.argmax(axis=2), likelihood.max(axis=2)
         for row, i in enumerate(batch):
-            texts[i] = _greedy(best[row], certainty[row], alphabet)
-    return texts
+            steps = best.shape[1] * crops[i].shape[1] / widest
+            readings[i] = _greedy(best[row], certainty[row], alphabet, steps)
+    return readings
 
 
-def _greedy(best: NDArray[np.int64], certainty: NDArray[np.float32], alphabet: list[str]) -> tuple[str, float]:
-    letters, sure, previous = [], 0.0, 0
-    for symbol, likelihood in zip(best.tolist(), certainty.tolist(), strict=True):
+def _greedy(best: NDArray[np.int64], certainty: NDArray[np.float32], alphabet: list[str], steps: float) -> Reading:
+    """The letters of one row of the network's answer, of which the crop fills the first `steps`."""
+    letters: list[str] = []
+    places: list[float] = []
+    sure, previous = 0.0, 0
+    for step, (symbol, likelihood) in enumerate(zip(best.tolist(), certainty.tolist(), strict=True)):
         # 0 is CTC's blank; a letter under .3 is a guess about texture
         if symbol not in (0, previous) and likelihood >= 0.3:
-            letters.append(alphabet[symbol - 1] if symbol <= len(alphabet) else " ")
+            letter = alphabet[symbol - 1] if symbol <= len(alphabet) else " "
+            letters.append(letter)
+            places += [(step + 0.5) / steps] * len(letter)
             sure += likelihood
         previous = symbol
-    return "".join(letters), sure / len(letters) if letters else 0.0
+    return Reading("".join(letters), sure / len(letters) if letters else 0.0, tuple(places))
 
 
 def _alphabet(session: Any) -> list[str]:

@@ -74,12 +74,16 @@ class Survey:
             return
         self.values.add(frame, self.source.shape)
         self._look_at_hidden_planes(frame)
-        picture = self.look.picture(frame).copy()
+        picture = self.look.picture(frame)
+        # What changes only where a declared box goes anyway costs no look; but the finder is shown what lies there, because
+        # such a box may cut a line (one of a sample kept the lower half of its end: nobody reads half letters).
+        undeclared = picture.copy()
         for number, declared in enumerate(self.declared):
             if frame[declared.slices].min() != frame[declared.slices].max():
                 self.declared_needed.add(number)
-            picture[declared.slices] = 0
-        left, top, part = self._new_part(index, picture)
+            undeclared[declared.slices] = 0
+        left, top, part = self._new_part(index, undeclared)
+        part = picture[top : top + part.shape[0], left : left + part.shape[1]]
         whole = part.shape == picture.shape
         verdict = self._judged(part, edge=None if whole else (part.shape[0], part.shape[1]))
         for text in verdict.kept:
@@ -87,7 +91,7 @@ class Survey:
         boxes = self._boxes(verdict, index, frame, left, top)
         if part.size:
             self.looked.append(index)
-            self._seen.add(picture)
+            self._seen.add(undeclared)
         if not whole:
             boxes += [box.on_frame(index) for box in self._reference_boxes]
         if part.size:

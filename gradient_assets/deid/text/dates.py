@@ -26,6 +26,10 @@ _NUMERIC = re.compile(
     r"|(?:19|20)\d\d[-/](?:0[1-9]|1[0-2])"
     r")(?![\d]|[-/.,]\d)"
 )
+_ROMAN_MONTH = re.compile(
+    r"(?=\d)(?<![\d.,/-])\d{1,2}[-./]\ ?(?:I{1,3}|IV|VI{0,3}|IX|XI{0,2})[-./]\ ?(?:19|20)\d\d(?!\d|[-/.,]\d)"
+)
+"""`13.VI.1947`, as in Central Europe."""
 _ISO_TIME = re.compile(
     r"(?=\d)(?:(?<![\d.,/-])((?:19|20)\d\d-\d\d-\d\d)(?=[T ]\d\d:?\d\d)|(?<!\d)((?:19|20)\d{6})(?=[T]\d{4}))"
 )
@@ -50,6 +54,8 @@ def find_dates(reading: Reading, language: str) -> Iterator[Span]:
             yield _with_weekday(words, text, match.start(), match.end(), "numeric")
     for match in _ISO_TIME.finditer(text):
         yield Span(match.start(), match.end(), "DATE", "date-iso")
+    for match in _ROMAN_MONTH.finditer(text):
+        yield Span(match.start(), match.end(), "DATE", "date-roman")
     for match in words.expressions["more_dates"].finditer(text):
         yield _with_weekday(words, text, match.start(), match.end(), "national")
     yield from _named_months(reading, words)

@@ -19,6 +19,10 @@ from gradient_assets.deid.text.reading import Reading
 from gradient_assets.deid.text.spans import Span
 
 _EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}(?:@|\ ?\[at\]\ ?|\ ?\(at\)\ ?)[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
+_DICTATED_EMAIL = re.compile(
+    r"(?<![\w.+%-])[\w.+%-]{2,64} at [\w-]{2,63}(?: (?:dot|punkt|punto|punt) [\w-]{2,24}){1,4}(?!\w)", re.IGNORECASE
+)
+_DOTS = (" dot ", " punkt ", " punto ", " punt ")
 _URL = re.compile(r"\b(?:https?|ftp|file|dicom)://[^\s<>\"']{1,2000}|\bwww\.[^\s<>\"']{1,2000}", re.IGNORECASE)
 _BARE_HOST = re.compile(
     r"(?<![\w@.])[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){0,4}\.(?:com|org|net|edu|gov|io|info|health|us|de|nl|es|uk)(?:/[^\s<>\"']{0,2000})?(?![\w.@-])",
@@ -37,6 +41,8 @@ _BARE_ID = re.compile(
     r"|\d[A-Z][A-Z0-9]\d-?[A-Z][A-Z0-9]\d-?[A-Z]{2}\d{2}"
     r"|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
     r"|\(\d{6,12}\)"
+    # Letters and digits by turns, as in serial numbers and templates; five digits, or it is a sequence or a compound.
+    r"|(?=(?:[A-Z]{0,6}\d){5})[A-Z](?=[A-Z]*\d+[A-Z])[A-Z0-9]{7,19}"
     r")(?![\w%]|[.,]\d|[-/]\d)"
 )
 SPOKEN_DIGITS = 7
@@ -57,6 +63,9 @@ def find_patterns(reading: Reading, words: Lexicon, dates: Iterable[Span] = ()) 
     if "@" in text or "at]" in text or "(at)" in text:
         for match in _EMAIL.finditer(text):
             yield Span(match.start(), match.end(), "EMAIL", "email")
+    if any(dot in text for dot in _DOTS):
+        for match in _DICTATED_EMAIL.finditer(text):
+            yield Span(match.start(), match.end(), "EMAIL", "email-dictated")
     if "://" in text or "www" in text.lower():
         for match in _URL.finditer(text):
             yield Span(match.start(), match.start() + len(match.group().rstrip(".,;:)]}")), "URL", "url")

@@ -39,6 +39,7 @@ class FixedFinder:
     """Finds the same boxes on every picture, until `times` pictures were looked at; counts its looks."""
 
     name = "fixed"
+    version = "1"
 
     def __init__(self, *found: FoundText, times: int = 1) -> None:
         self.found, self.times, self.looks = list(found), times, 0
@@ -52,6 +53,7 @@ class FailingFinder:
     """Raises what it is given, with a message that must not get out."""
 
     name = "failing"
+    version = "1"
 
     def __init__(self, error: type[BaseException]) -> None:
         self.error = error
@@ -64,6 +66,7 @@ class BrightFinder:
     """Finds the rectangle around everything that is brighter than nearly white."""
 
     name = "bright"
+    version = "1"
 
     def __init__(self) -> None:
         self.looks = 0

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+from gradient_assets.deid.headers import Profile
 from gradient_assets.deid.pixels import FoundText, MissingWeightsError, PixelEngine, RapidTextFinder, ResidualTextFinder
 from gradient_assets.deid.pixels.finders import FINDERS, MissingEngineError, described, finder_named
 from gradient_assets.deid.pixels.finders import easyocr as easyocr_finder
@@ -22,7 +23,9 @@ from gradient_assets.deid.pixels.finders.easyocr import EasyOcrTextFinder, Expec
 from gradient_assets.deid.pixels.finders.lines import Gate
 from gradient_assets.deid.pixels.finders.tesseract import TesseractTextFinder
 from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.pipelines.thumbnails import stage_version
 from gradient_assets.tables import PIXEL_TEXT, RELEASE_MANIFEST
+from tests.fakes.small_home import PlantedFinder, SmallHome
 from tests.unit.pixels.objects import object_of
 
 FAKES = Path(__file__).parents[2] / "fakes" / "easyocr_package"
@@ -356,6 +359,20 @@ def test_another_version_of_a_finder_is_described_otherwise_however_long_it_is()
             self.version = version
 
     assert len({described(Called(f"5.3.0-{'eng-' * 20}{n}")) for n in range(3)}) == 3
+
+
+def test_another_finder_and_another_version_of_it_look_at_every_object_anew(tmp_path):
+    home = SmallHome.build(tmp_path, with_thumbnails=False)
+
+    def tokens(finder):
+        version = stage_version(finder, Profile.named("longitudinal"))
+        return {item["work_token"] for item in home.source.pixels(version)}
+
+    first = tokens(PlantedFinder())
+    assert len(first) == 4
+    assert tokens(PlantedFinder()) == first
+    for other in (PlantedFinder(version="2"), PlantedFinder(name="other"), RapidTextFinder()):
+        assert tokens(other).isdisjoint(first)
 
 
 def test_every_finders_name_fits_the_column_of_sources():

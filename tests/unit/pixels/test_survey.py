@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pydicom import Dataset, Sequence
 
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.pixels import FoundText, decode_frames
@@ -177,3 +178,41 @@ def test_letters_that_come_up_in_one_frame_of_a_cine_are_looked_at(at, ink):
     spot[letters] = int(frames[:, at[0] : at[0] + 9, at[1] : at[1] + 12].max()) + 55 if ink == "faint" else ink
     surveyed(Where(), frames)
     assert len(shapes) == 4
+
+
+def inside_ultrasound_region(left, top, right, bottom):
+    """A header that declares everything outside of these corners to be no picture."""
+    region = Dataset()
+    region.RegionLocationMinX0, region.RegionLocationMinY0 = left, top
+    region.RegionLocationMaxX1, region.RegionLocationMaxY1 = right, bottom
+    return {"SequenceOfUltrasoundRegions": Sequence([region])}
+
+
+class Showing(FixedFinder):
+    """Remembers every picture it is shown."""
+
+    def __init__(self, *found: FoundText) -> None:
+        super().__init__(*found, times=99)
+        self.shown: list[np.ndarray] = []
+
+    def find(self, image: np.ndarray) -> list[FoundText]:
+        self.shown.append(image.copy())
+        return super().find(image)
+
+
+def test_a_line_that_a_declared_box_cuts_is_shown_whole_and_filled_whole():
+    frames = gradient(100, 200, "uint8")
+    frames[:, 99, :2] = 0, 255  # the whole range, so that the picture shown is the frame
+    finder = Showing(text_at(60, 10, "THISTLEWHACK", width=80, height=26))
+    survey = surveyed(finder, frames, header=inside_ultrasound_region(0, 25, 199, 99))
+    assert np.array_equal(finder.shown[0], frames[0])
+    assert any(b.top <= 10 and b.bottom >= 36 and b.left <= 60 and b.right >= 140 for b in survey.on(0))
+
+
+def test_a_clock_in_a_declared_box_costs_no_look():
+    frames = np.concatenate([gradient(300, 400, "uint8")] * 9)
+    frames[:, 299, :2] = 0, 255
+    frames[:, 10:20, 10:60] += np.arange(9, dtype=np.uint8)[:, None, None] * 20
+    finder = Showing()
+    surveyed(finder, frames, header=inside_ultrasound_region(0, 60, 399, 299))
+    assert len(finder.shown) == 1

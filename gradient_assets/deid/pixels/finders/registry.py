@@ -65,8 +65,8 @@ def needs_of(name: str, *, easyocr_languages: Sequence[str] = ("en",)) -> str:
 
 def described(finder: TextFinder) -> str:
     """Name and version, for work tokens: up to 32 small letters, digits, dots and dashes (the form of `engine_version`)."""
-    version = getattr(finder, "version", "")
-    whole = re.sub(r"[^0-9a-z.-]+", "-", (f"{finder.name}-{version}" if version else finder.name).lower())
+    named = f"{finder.name}-{finder.version}" if finder.version else finder.name
+    whole = re.sub(r"[^0-9a-z.-]+", "-", named.lower())
     if len(whole) <= LONGEST_DESCRIPTION:
         return whole
     return f"{whole[: LONGEST_DESCRIPTION - 9]}-{sha256(whole.encode()).hexdigest()[:8]}"

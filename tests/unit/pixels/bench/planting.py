@@ -40,7 +40,8 @@ _PLACES = ("ST MARY HOSPITAL", "Univ. Klinik", "GENERAL", "Imaging Center", "RAD
 _LABELS = ("ID", "Name:", "DOB", "PAT", "Acc", "Dr.", "MRN", "F", "M", "Age 64Y")
 _SHORT = ("WU", "LI", "J.S", "A7", "KM", "64Y", "R2", "MR", "B12", "ANN")
 _SCRIPTS = ("Иванова Анна", "ΠΑΠΑΔΟΠΟΥΛΟΣ", "Müller, Jürgen", "Øvergård", "Łukasz Żak")
-_IDEOGRAPHS = ("山田太郎", "王小明 12", "東京病院")
+# without digits: the fallback font has none, and draws empty boxes
+_IDEOGRAPHS = ("山田太郎", "王小明", "東京病院")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Ground:
 
 @dataclass(frozen=True)
 class Line:
-    """What was planted, in words that a table of misses can use."""
+    """What was planted, in words that a table of misses can use; `contrast_to_noise` is measured in the finished picture."""
 
     font: str
     height_px: int
@@ -69,6 +70,7 @@ class Line:
     letters: int
     ground: str
     modality: str
+    contrast_to_noise: str = ""
 
 
 def ground_of(ds: pydicom.Dataset, name: str) -> Ground:

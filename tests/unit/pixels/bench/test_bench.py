@@ -8,7 +8,7 @@ import pytest
 from gradient_assets.deid.pixels import FoundText, RapidTextFinder
 from tests.unit.pixels.bench.lettering import portable_fonts
 from tests.unit.pixels.bench.planting import packaged_grounds, planted
-from tests.unit.pixels.bench.scoring import score
+from tests.unit.pixels.bench.scoring import contrast_class, contrast_to_noise, score
 from tests.unit.pixels.objects import FixedFinder
 
 SEED, LINES = 1, 5
@@ -54,3 +54,20 @@ def test_letters_are_about_as_high_as_asked_for(font, height):
     stencil = font.stencil("HEN", height)
     assert 0.6 * height <= stencil.shape[0] <= 1.5 * height
     assert np.ptp(stencil) == pytest.approx(1, abs=0.2)
+
+
+@pytest.mark.parametrize(("noise", "ink", "least", "most"), [(0, 200, 99, 101), (20, 200, 3, 7), (20, 120, 0.3, 1.7)])
+def test_contrast_to_noise_falls_with_the_noise_and_the_contrast(noise, ink, least, most):
+    picture = np.random.default_rng(1).normal(100, noise, (60, 200)).clip(0, 255)
+    glyphs = np.zeros(picture.shape, bool)
+    stencil = portable_fonts()[0].stencil("MEIER", 16) > 0.5
+    glyphs[20 : 20 + stencil.shape[0], 30 : 30 + stencil.shape[1]] = stencil
+    picture[glyphs] += ink - 100
+    assert least <= contrast_to_noise(picture.clip(0, 255).astype(np.uint8), glyphs) <= most
+
+
+@pytest.mark.parametrize(
+    ("ratio", "name"), [(0.9, "under 1"), (1.0, "under 2"), (19.9, "under 20"), (20.0, "from 20 on")]
+)
+def test_a_ratio_belongs_to_the_class_below_its_bound(ratio, name):
+    assert contrast_class(ratio) == name

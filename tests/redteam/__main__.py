@@ -1,0 +1,15 @@
+"""Write `outcome.json` anew: `python -m tests.redteam`."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.redteam import outcome
+from tests.redteam.run import run
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        ended = run(Path(folder))
+        rows = outcome.table(ended.made, ended.caught().__getitem__)
+        outcome.write(rows)
+        sys.stdout.write("".join(f"{count:4} {who}\n" for who, count in outcome.counts(rows).most_common()))
