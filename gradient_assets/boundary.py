@@ -119,7 +119,7 @@ ASSET_TAGS: Final[dict[str, str]] = {
     "zone": "one of four words",
     "dagster/kind/": "a word of the catalogue: what an asset is made of",
     "dagster/code_version": "a version of an engine",
-    "dagster/data_version": "keyed digest of a listing or of a table's content",
+    "dagster/data_version": "digest of a listing or of a table's content, keyed where that is identified",
     "dagster/data_version_is_user_provided": "true",
     "dagster/input_data_version/": "the data version of what an asset was made from",
     "dagster/input_event_pointer/": "a number of Dagster's own",

@@ -1,8 +1,8 @@
 """What the boundary guarantees, by which step, check and test: rows for docs/boundary.md, from data.
 
 Belongs here: reading `promises.json` (guarantees, the identifiers of HIPAA Safe Harbor), `mutations.json` (what catches a step
-that is switched off) and `crossing.yaml` (what messages may hold), as rows of tables.  How tables are written is `reference`'s
-business.  Tests compare every name in them with the checks of the graph and the functions of the tests.
+that is switched off), `redteam.json` (who caught which planted identifier) and `crossing.yaml` (what messages may hold), as
+rows of tables.  How tables are written is `reference`'s business.  Tests compare every name in them with the checks of the graph and the functions of the tests.
 """
 
 from __future__ import annotations
@@ -55,6 +55,28 @@ def mutation_rows() -> Rows:
     """Step, what was switched off, what caught it."""
     rows = [[one["step"], one["off"], ", ".join(one["caught_by"]) or "**nothing**"] for one in mutations()]
     return [["protective step", "switched off", "caught by"], *rows]
+
+
+def redteam_rows() -> Rows:
+    """Kind of identifier, and how many of the planted ones were caught by whom."""
+    plants = _read("redteam.json")["plants"]
+    who = list(dict.fromkeys(_short(one) for one in plants))
+    who.sort(key=lambda one: (one == "LEAKED", one.startswith("quarantined"), one))
+    found = Counter((one["kind"], _short(one)) for one in plants)
+    kinds = list(dict.fromkeys(one["kind"] for one in plants))
+    rows = [[kind.replace("_", " "), *(str(found[kind, one] or "") for one in who)] for kind in kinds]
+    total = ["**all**", *(str(sum(found[kind, one] for kind in kinds)) for one in who)]
+    return [["kind", *who], *rows, total]
+
+
+def redteam_residual_rows() -> Rows:
+    """What of the planted identifiers still leaks, and why."""
+    left = _read("redteam.json")["residual"]
+    return [["kind", "place", "why"], *([one["kind"], one["place"], one["why"]] for one in left)]
+
+
+def _short(one: Mapping[str, Any]) -> str:
+    return str(one["caught"]).partition(":")[0]
 
 
 def object_key_rows() -> Rows:

@@ -130,7 +130,7 @@ def tables_page() -> str:
     """`docs/tables.md`: each table with its columns, and why they may cross the boundary."""
     lines = ["# Tables", "", _NOTE, ""]
     lines += [
-        "Every table of the warehouse, in the order of the diagram. The source is `gradient_assets/tables.py`.",
+        "Every table of the warehouse, in the order of the diagram. The source is `gradient_assets/tables`.",
         "",
     ]
     lines += [
@@ -376,6 +376,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "guarantees": partial(rows_table, promises.guarantee_rows),
     "safe-harbor": partial(rows_table, promises.safe_harbor_rows),
     "mutations": partial(rows_table, promises.mutation_rows),
+    "redteam": partial(rows_table, promises.redteam_rows),
+    "redteam-residual": partial(rows_table, promises.redteam_residual_rows),
     "object-keys": partial(rows_table, promises.object_key_rows),
     "message-values": partial(rows_table, promises.message_rows),
 }

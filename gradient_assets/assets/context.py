@@ -221,4 +221,5 @@ def stage_metadata(counts: StageCounts, spec: TableSpec | None, **more: Any) -> 
 
 def result(key: str, metadata: Mapping[str, Any], version: str) -> dg.MaterializeResult[Any]:
     """One asset's outcome; its data version is the digest of its content, so that equal content wakes nobody."""
-    return dg.MaterializeResult(asset_key=key, metadata=metadata, data_version=dg.DataVersion(version))
+    listed = boundary.asset_metadata(metadata)
+    return dg.MaterializeResult(asset_key=key, metadata=listed, data_version=dg.DataVersion(version))

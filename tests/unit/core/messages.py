@@ -36,7 +36,7 @@ ROOMS = (
 )
 """What runs in a step, a check, a sensor or a worker.  `cli` speaks to the person who typed the command."""
 
-SPEAKING = frozenset({"say", "print", "SkipReason", "Failure", "LogRecord"})
+SPEAKING = frozenset({"say", "print", "SkipReason", "Failure", "LogRecord", "RefusedRecord", "RefusedRow"})
 """Functions whose arguments are said to somebody."""
 
 DEPTH = 3
@@ -125,6 +125,8 @@ class _Fields:
             case ast.IfExp():
                 yield from self.of(said.body, depth)
                 yield from self.of(said.orelse, depth)
+            case ast.Call(func=ast.Attribute(attr="join"), args=[ast.GeneratorExp(elt=each)]) if _is_text(each):
+                yield from self.of(each, depth)
             case _:
                 texts, is_all = self._followed(said) if depth < DEPTH else ([], False)
                 if not is_all:
@@ -158,9 +160,12 @@ class _Fields:
 
 
 def _is_text(value: ast.expr) -> bool:
-    return isinstance(value, ast.JoinedStr | ast.BinOp | ast.IfExp) or (
-        isinstance(value, ast.Constant) and isinstance(value.value, str)
-    )
+    match value:
+        case ast.JoinedStr() | ast.BinOp() | ast.IfExp() | ast.Constant(value=str()):
+            return True
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str()), attr="join")):
+            return True
+    return False
 
 
 def all_fields() -> dict[str, list[str]]:

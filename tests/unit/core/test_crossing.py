@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from gradient_assets import boundary
+from gradient_assets.assets.context import result
 from gradient_assets.definitions import build_defs
 from gradient_assets.integrity.delivered import BESIDE
 from gradient_assets.tables import ALL_TABLES, BY_NAME
@@ -91,6 +92,45 @@ def on_list(name, names):
     return name in names or any(name.startswith(one) for one in names if one.endswith("/"))
 
 
+OUTCOMES = ("MaterializeResult", "AssetObservation", "AssetCheckResult", "AssetMaterialization")
+
+
+def outcomes_past_the_list(source):
+    """Outcomes for Dagster whose metadata did not go through `boundary.asset_metadata`."""
+    tree = ast.parse(source)
+    listed = {
+        ast.unparse(target)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("boundary.asset_metadata(")
+        for target in node.targets
+    }
+    made = [one for one in ast.walk(tree) if isinstance(one, ast.Call) and ast.unparse(one.func).endswith(OUTCOMES)]
+    given = [ast.unparse(word.value) for one in made for word in one.keywords if word.arg == "metadata"]
+    return [text for text in given if text not in listed and not text.startswith("boundary.asset_metadata(")]
+
+
+def test_all_metadata_goes_through_the_list():
+    for path in messages.sources():
+        assert outcomes_past_the_list(path.read_text(encoding="utf-8")) == [], path.name
+
+
+@pytest.mark.parametrize(
+    ("source", "past"),
+    [
+        ("dg.MaterializeResult(metadata=found)", ["found"]),
+        ("dg.MaterializeResult(metadata=boundary.asset_metadata(found))", []),
+        ("listed = boundary.asset_metadata(found)\ndg.AssetObservation(metadata=listed)", []),
+    ],
+)
+def test_the_search_for_metadata_sees(source, past):
+    assert outcomes_past_the_list(source) == past
+
+
+def test_an_asset_with_unlisted_metadata_fails():
+    with pytest.raises(ValueError, match="patient_name"):
+        result("prod", {"patient_name": "x"}, "1")
+
+
 def test_each_tag_and_metadata_name_has_its_reason():
     for names in (boundary.ASSET_METADATA, boundary.RUN_TAGS, boundary.ASSET_TAGS, boundary.DAGSTER_RUN_TAGS):
         assert all(len(reason) > 3 for reason in names.values())
@@ -158,6 +198,8 @@ def test_every_error_that_keeps_its_words_is_looked_at():
         ('def told(key):\n    return f"no {key}"\nraise ValueError(told(1))', ["key"]),
         ('def told(key):\n    return key.upper()\nraise ValueError(told(1))', ["told(1)"]),
         ('raise ValueError("it has " + ("no" if x else f"{y}"))', ["y"]),
+        ('raise ValueError(", ".join(f"{n} in {key}" for n, key in found))', ["n", "key"]),
+        ('def f():\n    said = ", ".join(names)\n    raise ValueError(said)', ["', '.join(names)"]),
         ('raise ValueError(f"at most {MAX_ROWS}")', []),
         ('raise Refused(Reason.TRUNCATED, f"{tag:08X}")', ["tag"]),
         ('value = f"{patient.name}"', []),

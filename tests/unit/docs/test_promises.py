@@ -32,7 +32,7 @@ def checks_of_the_graph():
 @pytest.mark.parametrize("test", NAMED)
 def test_a_test_that_is_named_exists(test):
     path, _, name = test.partition("::")
-    assert re.fullmatch(r"(unit|graph)/.+\.py", path)
+    assert re.fullmatch(r"(unit|graph|redteam)/.+\.py", path)
     assert name in functions(path)
 
 

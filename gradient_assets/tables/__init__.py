@@ -1,0 +1,141 @@
+"""Every table of the warehouse as data: zone, columns with their meaning, order, clustering.
+
+Belongs here: what a row is and what each column means; for de-identified and public tables also why each
+column may cross the boundary (`boundary` builds rows from exactly these columns, nothing else).  How a table is stored is
+`resources.warehouse`'s business; what fills it, that of `assets`.
+"""
+
+from __future__ import annotations
+
+from gradient_assets.tables.deidentified import (
+    DEIDENTIFIED_METADATA,
+    DEIDENTIFIED_REPORTS,
+    FINAL_TABLE,
+    PIXEL_TEXT,
+    PROD,
+)
+from gradient_assets.tables.identified import (
+    CROSSWALK,
+    CROSSWALK_SOURCES,
+    DICOM_METADATA,
+    HEADER_AUDIT,
+    IDENTIFIED_REPORTS,
+    MADE_DEIDENTIFIED_METADATA,
+    MADE_DEIDENTIFIED_REPORTS,
+    MADE_IDENTIFIED_REPORTS,
+    MADE_METADATA,
+    MADE_RELEASE,
+    MADE_THUMBNAILS,
+    QUARANTINE,
+    QUARANTINE_STATUS,
+    REFUSED_DEIDENTIFIED_METADATA,
+    REFUSED_DEIDENTIFIED_REPORTS,
+    REFUSED_IDENTIFIED_REPORTS,
+    REFUSED_METADATA,
+    REFUSED_RELEASE,
+    REFUSED_THUMBNAILS,
+    RELEASE_AUDIT,
+    RELEASE_FACTS,
+)
+from gradient_assets.tables.public import (
+    PUBLIC_TABLE,
+    RELEASE_MANIFEST,
+)
+from gradient_assets.tables.specs import (
+    ACCESSION_PATTERN,
+    CODE_PATTERN,
+    FACE_PATTERN,
+    INSTANCE_PATTERN,
+    LINK_METHODS,
+    NEW_UID_PATTERN,
+    PATIENT_PATTERN,
+    REPORT_PATTERN,
+    STANDARD_UID_PATTERN,
+    TOKEN_PATTERN,
+    Column,
+    ColumnType,
+    TableSpec,
+    Zone,
+)
+
+ALL_TABLES: tuple[TableSpec, ...] = (
+    DICOM_METADATA,
+    IDENTIFIED_REPORTS,
+    REFUSED_METADATA,
+    REFUSED_IDENTIFIED_REPORTS,
+    REFUSED_DEIDENTIFIED_METADATA,
+    REFUSED_DEIDENTIFIED_REPORTS,
+    REFUSED_THUMBNAILS,
+    REFUSED_RELEASE,
+    QUARANTINE_STATUS,
+    QUARANTINE,
+    CROSSWALK,
+    CROSSWALK_SOURCES,
+    MADE_METADATA,
+    MADE_IDENTIFIED_REPORTS,
+    MADE_DEIDENTIFIED_METADATA,
+    MADE_DEIDENTIFIED_REPORTS,
+    MADE_THUMBNAILS,
+    MADE_RELEASE,
+    HEADER_AUDIT,
+    RELEASE_AUDIT,
+    RELEASE_FACTS,
+    DEIDENTIFIED_METADATA,
+    DEIDENTIFIED_REPORTS,
+    PIXEL_TEXT,
+    FINAL_TABLE,
+    PROD,
+    PUBLIC_TABLE,
+    RELEASE_MANIFEST,
+)
+"""Every table, in the order of the diagram."""
+
+BY_NAME: dict[str, TableSpec] = {spec.full_name: spec for spec in ALL_TABLES}
+"""`zone.table` to its spec: what `resources.dialect` resolves names with."""
+
+__all__ = [
+    "ACCESSION_PATTERN",
+    "ALL_TABLES",
+    "BY_NAME",
+    "CODE_PATTERN",
+    "CROSSWALK",
+    "CROSSWALK_SOURCES",
+    "DEIDENTIFIED_METADATA",
+    "DEIDENTIFIED_REPORTS",
+    "DICOM_METADATA",
+    "FACE_PATTERN",
+    "FINAL_TABLE",
+    "HEADER_AUDIT",
+    "IDENTIFIED_REPORTS",
+    "INSTANCE_PATTERN",
+    "LINK_METHODS",
+    "MADE_DEIDENTIFIED_METADATA",
+    "MADE_DEIDENTIFIED_REPORTS",
+    "MADE_IDENTIFIED_REPORTS",
+    "MADE_METADATA",
+    "MADE_RELEASE",
+    "MADE_THUMBNAILS",
+    "NEW_UID_PATTERN",
+    "PATIENT_PATTERN",
+    "PIXEL_TEXT",
+    "PROD",
+    "PUBLIC_TABLE",
+    "QUARANTINE",
+    "QUARANTINE_STATUS",
+    "REFUSED_DEIDENTIFIED_METADATA",
+    "REFUSED_DEIDENTIFIED_REPORTS",
+    "REFUSED_IDENTIFIED_REPORTS",
+    "REFUSED_METADATA",
+    "REFUSED_RELEASE",
+    "REFUSED_THUMBNAILS",
+    "RELEASE_AUDIT",
+    "RELEASE_FACTS",
+    "RELEASE_MANIFEST",
+    "REPORT_PATTERN",
+    "STANDARD_UID_PATTERN",
+    "TOKEN_PATTERN",
+    "Column",
+    "ColumnType",
+    "TableSpec",
+    "Zone",
+]
