@@ -33,7 +33,7 @@ lint: install  ## style, types, import rules
 	$(BIN)/lint-imports
 
 test: lint  ## all tests, and the rules above
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 lock:  ## write requirements.lock anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --extra dev --override requirements.overrides --no-header --no-annotate \

@@ -1,11 +1,16 @@
 """Dagster's own home: where its event log and run storage lie, and how it is set up.
 
-Belongs here: making `$GRADIENT_HOME/dagster` with its `dagster.yaml`.  The file of that name at the top of the project is
-the same text (a test compares them), for people who run Dagster by other means.
+Belongs here: making `$GRADIENT_HOME/dagster` with its `dagster.yaml`, and that one command at a time opens its databases.
+The file of that name at the top of the project is the same text (a test compares them), for people who run Dagster by other
+means.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 DAGSTER_YAML = """\
@@ -64,3 +69,18 @@ def prepare_home(home: Path) -> Path:
     if not settings.exists():
         settings.write_text(DAGSTER_YAML, encoding="utf-8")
     return folder
+
+
+@contextmanager
+def opening_alone(folder: Path) -> Iterator[None]:
+    """While the block opens Dagster's instance of that folder, no other command opens it.
+
+    The first one makes the databases.  Two first ones at once both noted the version of their tables: one failed, and in that
+    home every later command did, for good.
+    """
+    descriptor = os.open(folder / ".gradient-opening.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -2,7 +2,8 @@
 
 Belongs here: reading `promises.json` (guarantees, the identifiers of HIPAA Safe Harbor), `mutations.json` (what catches a step
 that is switched off), `redteam.json` (who caught which planted identifier) and `crossing.yaml` (what messages may hold), as
-rows of tables.  How tables are written is `reference`'s business.  Tests compare every name in them with the checks of the graph and the functions of the tests.
+rows of tables.  How tables are written is `reference`'s business.  Tests compare every name in them with the checks of the
+graph and the functions of the tests.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from gradient_assets.hospitals import Registry
 from gradient_assets.pipelines.metadata import ReadHeaders
 from gradient_assets.pipelines.reports import ReadReports
 from gradient_assets.quarantine import decisions_of, write_status
-from gradient_assets.tables import CROSSWALK, DICOM_METADATA, IDENTIFIED_REPORTS, QUARANTINE
+from gradient_assets.tables import CROSSWALK, CROSSWALK_SOURCES, DICOM_METADATA, IDENTIFIED_REPORTS, QUARANTINE
 from gradient_assets.ui.lineage import sql_metadata
 from gradient_assets.withdrawals.register import load_register
 from gradient_assets.withdrawals.sweep import forget_unread
@@ -66,6 +66,8 @@ def crosswalk(
     """Seal the originals of new rows; link what an older key made to the key in use.  Nothing is dropped."""
     work = HospitalWork.open(context, registry, resources)
     counts = bring_up_to_date(work.warehouse, HospitalKeys.of(resources, work.hospital), context.run_id)
+    for spec in (CROSSWALK, CROSSWALK_SOURCES):
+        work.warehouse.finish(spec, work.hospital.id)
     work.settle((CROSSWALK,))
     metadata = {
         "dagster/partition_row_count": counts.rows,

@@ -26,7 +26,7 @@ from gradient_assets.cli.summary import show_summary
 from gradient_assets.definitions import build_defs
 from gradient_assets.diagnostics import Diagnostics
 from gradient_assets.hospitals import Registry, RegistryError, home_path, load_registry, registry_path
-from gradient_assets.instance import prepare_home
+from gradient_assets.instance import opening_alone, prepare_home
 from gradient_assets.silence import fall_silent
 from resources import Resources, Settings, SettingsError, resources_for
 from resources.object_store import StoreError
@@ -136,7 +136,8 @@ def materialize(
     before: Callable[[dg.DagsterInstance], None] = lambda instance: None,
 ) -> list[Outcome]:
     """Run a job for each partition in this process, against the instance in `$GRADIENT_HOME/dagster`."""
-    os.environ["DAGSTER_HOME"] = str(prepare_home(platform.home))
+    dagster_home = prepare_home(platform.home)
+    os.environ["DAGSTER_HOME"] = str(dagster_home)
     os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     # After Ctrl-C SQLite's connections are closed by another thread than opened them; the pool logs a traceback for each.
@@ -145,7 +146,9 @@ def materialize(
     with suppress(StoreError, SettingsError):
         Diagnostics.open(platform.resources, "sweep").sweep()
     outcomes = []
-    with RunProgress(max(1, steps * len(partitions))) as progress, dg.DagsterInstance.get() as instance:
+    with opening_alone(dagster_home):
+        opened = dg.DagsterInstance.get()
+    with RunProgress(max(1, steps * len(partitions))) as progress, opened as instance:
         before(instance)
         defs = build_defs(registry=platform.registry, resource_overrides={"resources": platform.resources})
         defs = dg.Definitions.merge(defs, dg.Definitions(loggers={"progress": progress.logger()}))

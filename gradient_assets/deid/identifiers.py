@@ -8,8 +8,11 @@ This record is identified data: it never leaves the identified zone and its repr
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+
+_PADDING = re.compile(r"(?<=[^\W\d_])0+(?=\d)")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -67,10 +70,11 @@ def unique(values: Iterable[str]) -> tuple[str, ...]:
 def joined_patient_id(patient_id: str | None) -> str:
     """The id as records are joined by it: without letter case, separators, padding and leading zeros; blank for none.
 
-    A header's `00471-12` and a column's `47112` are then one patient to the engines.  Joined too widely, two patients' names
-    are looked for in each other's texts, which costs a word; joined too narrowly, a name stays.  Pseudonyms are not joined
-    so: `00471` and `471` may be two people, and stay two.
+    A header's `00471-12` and a column's `47112` are then one patient to the engines, and so are `QX-004711` and `QX4711`.
+    Joined too widely, two patients' names are looked for in each other's texts, which costs a word; joined too narrowly, a
+    name stays.  Pseudonyms are not joined so: `00471` and `471` may be two people, and stay two.
     """
     folded = (patient_id or "").strip().rstrip("\0").casefold()
-    signs = "".join(sign for sign in folded if sign.isalnum())
+    # `QX-004711` of a header is `QX4711` of a column: padding stands behind letters as well.
+    signs = _PADDING.sub("", "".join(sign for sign in folded if sign.isalnum()))
     return signs.lstrip("0") or signs or folded

@@ -93,6 +93,12 @@ class RecordedWarehouse:
         )
         records.withdraw(self.ledger, [*stale, own])
 
+    def finish(self, spec: TableSpec, partition: str) -> None:
+        """Record the partition if a run was stopped while it wrote it; for who writes nothing when nothing has changed."""
+        if records.announced(self.ledger, spec, partition):
+            with self.writing(spec, partition):
+                pass
+
     def tokens(self, spec: TableSpec, partition: str) -> set[str]:
         """As the warehouse's.  Raises `IntegrityError` as `replace`: what counts as done is read from here."""
         self.require_unchanged(spec, partition)

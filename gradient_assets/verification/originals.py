@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 
 from gradient_assets.deid.verify.levels import Level, level_of_json
-from gradient_assets.tables import DICOM_METADATA, IDENTIFIED_REPORTS, TableSpec
+from gradient_assets.tables import DICOM_METADATA, IDENTIFIED_REPORTS, MADE_DEIDENTIFIED_REPORTS, TableSpec
 from resources.warehouse import Warehouse
 
 AT_A_TIME = 50_000
@@ -63,6 +63,23 @@ def study_date_bounds(warehouse: Warehouse, hospital_id: str) -> tuple[date, dat
         for day in _days(set(batch["study_date"].to_pylist()))
     ]
     return (min(days), max(days)) if days else None
+
+
+def study_dates_of_reports(warehouse: Warehouse, hospital_id: str) -> dict[str, date]:
+    """Work token of each cleaned report → its study date as sent, where there is one."""
+    place = ("object_key", "row_number")
+    sent = {
+        tuple(row[name] for name in place): day
+        for batch in warehouse.scan(IDENTIFIED_REPORTS, hospital_id, columns=(*place, "study_date"))
+        for row in batch.to_pylist()
+        for day in _days([row["study_date"]])
+    }
+    return {
+        row["work_token"]: day
+        for batch in warehouse.scan(MADE_DEIDENTIFIED_REPORTS, hospital_id, columns=("work_token", *place))
+        for row in batch.to_pylist()
+        if (day := sent.get(tuple(row[name] for name in place))) is not None
+    }
 
 
 def _days(values: Iterable[str | None]) -> Iterator[date]:

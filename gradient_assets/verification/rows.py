@@ -21,7 +21,7 @@ from gradient_assets.deid.verify.patterns import (
 from gradient_assets.deid.verify.profile import Promise, profile_breaches
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DEIDENTIFIED_REPORTS, MADE_DEIDENTIFIED_METADATA, TableSpec
 from gradient_assets.verification.found import Found
-from gradient_assets.verification.originals import groups, origins, study_date_bounds
+from gradient_assets.verification.originals import groups, origins, study_date_bounds, study_dates_of_reports
 from resources.warehouse import Warehouse
 
 SpareInRow = Callable[[dict[str, Any], list[str]], frozenset[str]]
@@ -67,10 +67,13 @@ def unknown_in_reports(
 ) -> None:
     """Patterns in each cleaned report, and the column of dates."""
     bounds = study_date_bounds(warehouse, hospital_id)
+    sent = study_dates_of_reports(warehouse, hospital_id) if promise.dates == "shift" else {}
     for row in _rows(warehouse, DEIDENTIFIED_REPORTS, hospital_id, ("work_token", "report_text", "study_date")):
 
         def judge(row: dict[str, Any] = row) -> Iterator[Hit]:
             yield from breaks_date_promise(row["study_date"], promise, bounds, "study_date")
+            if row["study_date"] is not None and row["study_date"] == sent.get(row["work_token"]):
+                yield Hit("date_not_moved", "study_date", "profile")
             yield from _sure(found, unknown_in_report(row["report_text"], promise, surrogates=surrogates))
 
         found.judge(judge, row["work_token"], spare=partial(spare, row))

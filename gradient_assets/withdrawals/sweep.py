@@ -27,6 +27,8 @@ from gradient_assets.tables import (
     ALL_TABLES,
     DICOM_METADATA,
     IDENTIFIED_REPORTS,
+    MADE_IDENTIFIED_REPORTS,
+    MADE_METADATA,
     REFUSED_IDENTIFIED_REPORTS,
     REFUSED_METADATA,
     RELEASE_MANIFEST,
@@ -52,6 +54,10 @@ _ORIGIN = ("hospital_id", "hospital_number", "reason", "object_pseudonym", "obje
 
 _LEFT_OUT = {DICOM_METADATA: REFUSED_METADATA, IDENTIFIED_REPORTS: REFUSED_IDENTIFIED_REPORTS}
 """What is read from a hospital's bucket, and where it stands that something of it was left out."""
+
+_MADE = {DICOM_METADATA: MADE_METADATA, IDENTIFIED_REPORTS: MADE_IDENTIFIED_REPORTS}
+"""Where the origins of such rows stand, with object keys.  A stage that was reading when somebody was withdrawn commits rows of
+objects that no trace knows yet: their origins are found by the rows alone."""
 
 SHARD_ROWS = 50_000
 
@@ -145,16 +151,21 @@ def remove_rows(withdrawn: Withdrawn, warehouse: Warehouse, spec: TableSpec, par
 
     What was read from a bucket is first put down as left out, so that the next run does not read it again to learn that.
     """
-    theirs = [
-        row
-        for batch in warehouse.scan(spec, partition, columns=withdrawn.columns(spec))
-        for row in batch.to_pylist()
-        if withdrawn.owns(spec, row)
-    ]
+    theirs: list[dict[str, Any]] = []
+    shared: set[str] = set()
+    for batch in warehouse.scan(spec, partition, columns=withdrawn.columns(spec)):
+        for row in batch.to_pylist():
+            if withdrawn.owns(spec, row):
+                theirs.append(row)
+            elif spec in _MADE:
+                shared.add(row[WORK_TOKEN])
     if not theirs:
         return 0
     if spec in _LEFT_OUT:
         _put_down(withdrawn, warehouse, spec, theirs)
+    if spec in _MADE:
+        gone = {row[WORK_TOKEN] for row in theirs} - shared
+        warehouse.replace(_MADE[spec], partition, shards=[], drop_tokens=gone)
     tokens = {row[WORK_TOKEN] for row in theirs} if WORK_TOKEN in spec.column_names else None
     _replace(warehouse, spec, partition, _kept(withdrawn, warehouse, spec, partition, tokens), tokens)
     return len(theirs)

@@ -53,3 +53,12 @@ def demo(tmp_path_factory) -> Demo:
     home = Home(tmp_path_factory.mktemp("demo"))
     done = home.gradient("demo")
     return Demo(home.path, done.stdout + done.stderr)
+
+
+@pytest.fixture(scope="session")
+def commands():
+    """What runs commands in small homes without importing everything each time."""
+    from tests.graph.forked import serving_commands
+
+    with serving_commands() as commands:
+        yield commands

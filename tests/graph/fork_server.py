@@ -14,18 +14,18 @@ import importlib
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import TypedDict
 
 import duckdb
 
+from gradient_assets.cli import COMMANDS
+
 ALL = (
     "apache_beam.runners.portability.fn_api_runner",
-    "gradient_assets.cli.gate",
-    "gradient_assets.cli.release",
-    "gradient_assets.cli.run",
-    "gradient_assets.cli.withdraw",
     "gradient_assets.pipelines.worker",
+    *(f"gradient_assets.cli.{module}" for module in sorted({*COMMANDS.values()})),
 )
 """What commands import, with all that these import."""
 
@@ -40,17 +40,19 @@ def import_all() -> None:
 
 
 class Command(TypedDict):
-    """One command; what it prints goes to the file `said`."""
+    """One command; what it prints goes to two files, and it begins when the file `after` has so many bytes."""
 
     arguments: list[str]
     environ: dict[str, str]
-    said: str
+    out: str
+    err: str
+    after: tuple[str, int] | None
 
 
 def become(command: Command) -> None:
     """Be the process that a shell would have started."""
     os.setsid()
-    for descriptor, path in ((0, os.devnull), (1, command["said"]), (2, command["said"])):
+    for descriptor, path in ((0, os.devnull), (1, command["out"]), (2, command["err"])):
         opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(opened, descriptor)
         os.close(opened)
@@ -61,11 +63,21 @@ def become(command: Command) -> None:
     importlib.import_module("tests.fakes.counted.sitecustomize").count_changes()
 
 
+def wait_for(file: str, size: int, pid: int) -> None:
+    """Until the file has grown so far, or the process that writes it has ended."""
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if Path(file).exists() and Path(file).stat().st_size >= size:
+            return
+        time.sleep(0.005)
+
+
 def serve() -> bool:
     """Answer until stdin ends; True in a forked process, which is to go on as the command."""
     while line := sys.stdin.readline():
-        started = []
+        started: list[int] = []
         for command in json.loads(line):
+            if command["after"]:
+                wait_for(*command["after"], started[-1])
             pid = os.fork()
             if not pid:
                 become(command)

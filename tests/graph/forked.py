@@ -23,32 +23,44 @@ from tests.fakes.counted.sitecustomize import LINE_BYTES
 from tests.graph.conftest import ROOT, Home
 
 KILLED = -9
-OWN = ("run_id", "sealed", "at")
+OWN = ("run_id", "sealed")
 """Columns in which two runs over the same differ: who made a row, and a seal with a nonce of its own."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A command in a home; with `kill_at` it gets SIGKILL instead of its so many-th change of a file."""
+    """A command in a home.
+
+    `kill_at`: it gets SIGKILL instead of its so many-th change of a file.  `after`: it begins when the call before it has made
+    so many changes.  `name` tells the calls of one home apart that are made together.
+    """
 
     home: Path
     arguments: tuple[str, ...]
     kill_at: int = 0
+    after: int = 0
+    name: str = "call"
 
     @property
     def log(self) -> Path:
-        return self.home.with_name(f"{self.home.name}.changes")
+        return self.home.with_name(f"{self.home.name}.{self.name}.changes")
 
     @property
-    def said(self) -> Path:
-        return self.home.with_name(f"{self.home.name}.said")
+    def out(self) -> Path:
+        return self.log.with_suffix(".out")
 
-    def request(self) -> dict[str, object]:
+    @property
+    def err(self) -> Path:
+        return self.log.with_suffix(".err")
+
+    def request(self, before: "Call | None" = None) -> dict[str, object]:
         counting = {"COUNTED_HOME": str(self.home), "COUNTED_LOG": str(self.log), "KILL_AT": str(self.kill_at)}
         path = os.pathsep.join([str(ROOT / "tests/fakes/counted"), str(ROOT)])
         one_worker = {"GRADIENT_PROCESSES": "1"}  # or the changes' order would be another each time
         environ = {**Home(self.home).environ, **counting, **one_worker, "PYTHONPATH": path}
-        return {"arguments": list(self.arguments), "environ": environ, "said": str(self.said)}
+        after = (str(before.log), self.after * LINE_BYTES) if before and self.after else None
+        places = {"out": str(self.out), "err": str(self.err), "after": after}
+        return {"arguments": list(self.arguments), "environ": environ, **places}
 
 
 @dataclass(frozen=True)
@@ -62,8 +74,10 @@ class Commands:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         for call in calls:
-            call.log.unlink(missing_ok=True)
-        self.process.stdin.write(json.dumps([call.request() for call in calls]) + "\n")
+            for file in (call.log, call.out, call.err):
+                file.unlink(missing_ok=True)
+        requests = [call.request(before) for call, before in zip(calls, (None, *calls), strict=False)]
+        self.process.stdin.write(json.dumps(requests) + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         assert answer, "the server has died"
@@ -71,8 +85,29 @@ class Commands:
 
     def run(self, call: Call, expect: int = 0) -> None:
         """One command; it must end with this code."""
-        (code,) = self.together(call)
-        assert code == expect, f"{code} {last_change(call)}\n{call.said.read_text()}"
+        self.run_together(call, expect=expect)
+
+    def run_together(self, *calls: Call, expect: int = 0) -> None:
+        """All of them must end with this code."""
+        for call, code in zip(calls, self.together(*calls), strict=True):
+            assert code == expect, (
+                f"{call.arguments}: {code}; {last_change(call)}\n{call.out.read_text()}{call.err.read_text()}"
+            )
+
+
+@dataclass(frozen=True)
+class ForkedHome(Home):
+    """A home in which no command imports anything and no model is loaded; text is found where `small_home` plants it."""
+
+    commands: Commands
+
+    def gradient(self, *arguments: str, expect: int | None = 0) -> subprocess.CompletedProcess:
+        """As a home's, by the server."""
+        call = Call(self.path, arguments)
+        (code,) = self.commands.together(call)
+        done = subprocess.CompletedProcess(arguments, code, call.out.read_text(), call.err.read_text())
+        assert expect is None or code == expect, done.stdout + done.stderr
+        return done
 
 
 @contextmanager
@@ -114,10 +149,8 @@ def made(home: Path) -> dict[str, object]:
             name = str(path.relative_to(home))
             if path.suffix == ".parquet":
                 found[name] = _rows(path)
-            elif path.suffix in (".png", ".dcm", ".csv"):
+            elif path.suffix in (".png", ".dcm", ".csv", ".html"):
                 found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-            elif path.suffix == ".html":
-                found[name] = "a page"
     opened = Home(home)
     for name in release_names(opened.resources.release_requests):
         release = load_release(opened.resources.release_requests, name)
@@ -135,13 +168,23 @@ def _rows(path: Path) -> object:
 
 
 def left_over(home: Path) -> list[str]:
-    """Files of unfinished work: staging, announcements, temporary files, parts."""
+    """Files of unfinished work: staging, announcements, temporary files.
+
+    Not listed: the part of one small file in the identified zone that was never renamed (a record, an announcement).  It is
+    closed to others, no listing shows it, and nothing sweeps it.
+    """
     unfinished = {"staging", "_staging", "_writing", "tmp"}
-    return [
-        str(path.relative_to(home))
+    found = [
+        path.relative_to(home)
         for zone in ("identified", "deidentified", "public")
         for path in sorted((home / zone).rglob("*"))
-        if path.is_file() and (unfinished & set(path.parts[len(home.parts) :]) or path.suffix == ".part")
+        if path.is_file()
+    ]
+    return [
+        str(path)
+        for path in found
+        if (path.suffix == ".part" and (path.parts[0] != "identified" or "staging" in path.parts))
+        or (path.suffix != ".part" and unfinished & set(path.parts))
     ]
 
 

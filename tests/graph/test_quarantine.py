@@ -10,7 +10,7 @@ import yaml
 
 from gradient_assets.tables import DEIDENTIFIED_METADATA, PUBLIC_TABLE, QUARANTINE
 from tests.fakes.small_home import image
-from tests.graph.conftest import Home
+from tests.graph.forked import ForkedHome
 
 pytestmark = pytest.mark.xdist_group("hospital")
 
@@ -36,8 +36,8 @@ def put(home, kind, key, content):
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory) -> Home:
-    home = Home(tmp_path_factory.mktemp("quarantine"))
+def home(tmp_path_factory, commands) -> ForkedHome:
+    home = ForkedHome(tmp_path_factory.mktemp("quarantine") / "home", commands)
     put(home, "dicoms", ALARM, instance(1, "MRN-771204", "Quillfeather^Zebulon", "AX T1 HEADNECK01"))
     put(home, "dicoms", "b/two.dcm", instance(2, "HEADNECK01", "Phantom", "AX T2"))
     put(home, "dicoms", "broken.dcm", b"no DICOM at all")

@@ -18,6 +18,7 @@ from gradient_assets.tables import (
 )
 from tests.fakes.small_home import OBJECTS, PATIENT
 from tests.graph.conftest import Home
+from tests.graph.forked import ForkedHome
 
 pytestmark = pytest.mark.xdist_group("rotation")
 
@@ -27,8 +28,8 @@ PSEUDONYMOUS = (DEIDENTIFIED_METADATA, DEIDENTIFIED_REPORTS, PIXEL_TEXT, FINAL_T
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory) -> Home:
-    home = Home(tmp_path_factory.mktemp("rotation"))
+def home(tmp_path_factory, commands) -> Home:
+    home = ForkedHome(tmp_path_factory.mktemp("rotation") / "home", commands)
     for key, content in OBJECTS.items():
         file = home.path / "landing/st-mary/dicoms" / key
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -3,5 +3,5 @@
 Reading order: `plan.txt` (what is planted where, one line each), `values` (identifiers of people who never lived),
 `elements`, `containers`, `pictures` and `reports` (how each is put there), `hospital` (one hospital with all of it),
 `search` (is it anywhere outside the identified zone?), `outcome` (who caught it), `run`, `test_redteam`.
-`outcome.json` is what was last reviewed; `python -m tests.redteam` writes it anew.
+`redteam.json` is what was last reviewed; `python -m tests.redteam` writes it anew.
 """

@@ -1,4 +1,4 @@
-"""Write `outcome.json` anew: `python -m tests.redteam`."""
+"""Write `redteam.json` anew: `python -m tests.redteam`."""
 
 import sys
 import tempfile

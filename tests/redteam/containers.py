@@ -88,6 +88,34 @@ def sr_code_meaning(at: Object, value: Value) -> None:
     at.ds.ContentSequence.append(_content("CODE", ConceptCodeSequence=Sequence([code])))
 
 
+def sr_standard_name(at: Object, value: Value) -> None:
+    code = _code("121071", "DCM", value.written)
+    at.ds.ContentSequence.append(_content("CODE", ConceptCodeSequence=Sequence([code])))
+
+
+def sr_standard_phone(at: Object, value: Value) -> None:
+    code = _code("121071", "DCM", f"call {value.written}")
+    at.ds.ContentSequence.append(_content("CODE", ConceptCodeSequence=Sequence([code])))
+
+
+def sr_number(at: Object, value: Value) -> None:
+    measured = Dataset()
+    measured.NumericValue = value.written
+    measured.MeasurementUnitsCodeSequence = Sequence([_code("mm", "UCUM", "mm")])
+    at.ds.ContentSequence.append(_content("NUM", MeasuredValueSequence=Sequence([measured])))
+
+
+def lut_text(at: Object, value: Value) -> None:
+    item = Dataset()
+    item.LUTDescriptor, item.ModalityLUTType = [12, 0, 16], "US"
+    item[0x00283006] = DataElement(0x00283006, "OW", even(f"table {value.written}".encode()))
+    at.ds.ModalityLUTSequence = Sequence([item])
+
+
+def excess_pixels(at: Object, value: Value) -> None:
+    at.ds.PixelData = at.ds.PixelData + even(value.written.encode())
+
+
 def graphic_text(at: Object, value: Value) -> None:
     text = Dataset()
     text.UnformattedTextValue = f"{value.written} nodule"
@@ -301,6 +329,26 @@ def jp2_xml(at: Object, value: Value) -> None:
         return head + box(b"xml ", f"<artist>{value.written}</artist>".encode()) + box(b"jp2c", frame)
 
     _first_frame(at, change)
+
+
+def jpeg_app13(at: Object, value: Value) -> None:
+    _first_frame(at, _segment(b"\xff\xed", b"Photoshop 3.0\0" + value.written.encode()))
+
+
+def after_eoi(at: Object, value: Value) -> None:
+    _first_frame(at, lambda frame: frame + value.written.encode())
+
+
+def offset_table(at: Object, value: Value) -> None:
+    frames = [even(frame) for frame in generate_frames(at.ds.PixelData, number_of_frames=1)]
+    items = [even(value.written.encode()), *frames]
+    raw = b"".join(b"\xfe\xff\x00\xe0" + struct.pack("<I", len(item)) + item for item in items)
+    at.ds.PixelData = raw  # pydicom writes the delimiter behind it
+
+
+def extra_fragment(at: Object, value: Value) -> None:
+    frames = list(generate_frames(at.ds.PixelData, number_of_frames=1))
+    at.ds.PixelData = encapsulate([*frames, even(value.written.encode())], has_bot=False)
 
 
 def _inked(content: bytes, size: int) -> bytes:

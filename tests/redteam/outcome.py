@@ -1,6 +1,6 @@
 """Who caught each planted identifier: an engine, the boundary's list, the quarantine, verification, or nobody.
 
-Belongs here: reading that from a home after the run, and the form of `outcome.json`, which is reviewed by people.
+Belongs here: reading that from a home after the run, and the form of `redteam.json`, which is reviewed by people.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -21,14 +20,17 @@ from pydicom.dataset import Dataset
 from gradient_assets.deid.headers import replaced_uid
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.tables import QUARANTINE, REFUSED_RELEASE
-from tests.graph.conftest import Home
+from tests.graph.conftest import ROOT, Home
 from tests.redteam.hospital import HOSPITAL, RECIPIENT, RELEASE, Attack, Plant
 from tests.redteam.search import Search, outputs
 
-REVIEWED = Path(__file__).with_name("outcome.json")
+REVIEWED = ROOT / "gradient_assets/redteam.json"
 LEAKED = "LEAKED"
 HEADER, TEXT, PIXEL, LIST = "header engine", "text engine", "pixel engine", "never on the list"
-_IN_PIXELS = ("jpeg_com", "jpeg_exif", "j2k_com", "jp2_xml", "icon", "overlay", "high_bits")
+_IN_PIXELS = (
+    "jpeg_com", "jpeg_exif", "jpeg_app13", "after_eoi", "j2k_com", "jp2_xml", "offset_table", "extra_fragment",
+    "excess_pixels", "icon", "overlay", "high_bits",
+)  # fmt: skip
 """Containers that the pixel engine writes anew or takes out."""
 _TAG = re.compile(r"\[[A-Z]+\]")
 
@@ -132,20 +134,21 @@ def _tag(step: str) -> tuple[int, int]:
 
 
 def table(made: Attack, caught: Callable[[int], str]) -> list[dict[str, str]]:
-    """What `outcome.json` lists."""
+    """What `redteam.json` lists."""
     return [
-        {"kind": one.kind, "object": one.object, "place": one.place, "caught": caught(one.number)} for one in made.plants
+        {"kind": one.kind, "object": one.object, "place": one.place, "caught": caught(one.number)}
+        for one in made.plants
     ]
 
 
 def reviewed() -> dict[str, list[dict[str, str]]]:
-    """`outcome.json` as it was last reviewed."""
+    """`redteam.json` as it was last reviewed."""
     found: dict[str, list[dict[str, str]]] = json.loads(REVIEWED.read_text())
     return found
 
 
 def write(rows: list[dict[str, str]]) -> None:
-    """A new `outcome.json`; reasons of what still leaks are kept, new ones are left blank for a person."""
+    """A new `redteam.json`; reasons of what still leaks are kept, new ones are left blank for a person."""
     old = {_name(one): one["why"] for one in reviewed()["residual"]} if REVIEWED.exists() else {}
     residual = [
         {**{key: one[key] for key in ("kind", "object", "place")}, "why": old.get(_name(one), "")}

@@ -66,7 +66,7 @@ def _cells(where: str, text: str, one: Plant, row: dict[str, str]) -> list[str]:
         column, _, also = where.partition("+")
         row[_OF[column]] = one.value.written if also else text
         row["REPORT"] = text if also else row["REPORT"]
-    return [*row.values()] + [""]
+    return [*row.values(), ""]
 
 
 def _file(key: str, rows: list, made: Attack) -> None:

@@ -1,6 +1,6 @@
 """The attacked hospital through the real graph: run, release, approve, deliver, with the real engines.
 
-Belongs here: the commands, and `python -m tests.redteam`, which writes `outcome.json` anew for a review.
+Belongs here: the commands, and `python -m tests.redteam`, which writes `redteam.json` anew for a review.
 """
 
 from __future__ import annotations

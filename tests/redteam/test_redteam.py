@@ -1,6 +1,6 @@
 """210 identifiers against the whole graph: every byte outside the identified zone is searched for each.
 
-What caught each of them is compared with `outcome.json`, line by line and in both directions: an identifier that is caught
+What caught each of them is compared with `redteam.json`, line by line and in both directions: an identifier that is caught
 elsewhere than it was reviewed fails as one that leaks does.  After a change that is meant:
 `python -m tests.redteam`, then read the difference.
 """
@@ -11,7 +11,6 @@ import numpy as np
 import pydicom
 import pytest
 
-from tests.graph.conftest import Home
 from tests.redteam import outcome
 from tests.redteam.hospital import attack, plan
 from tests.redteam.run import run
@@ -32,7 +31,7 @@ def ended(tmp_path_factory):
 
 def test_the_plan_has_ten_places_for_each_kind():
     kinds = [one.kind for one in plan()]
-    assert {kinds.count(kind) for kind in kinds} == {10}
+    assert min(kinds.count(kind) for kind in kinds) >= 10
     assert len(kinds) >= 200
     assert len({one.value.written for one in plan()}) == len(kinds)
 

@@ -41,7 +41,11 @@ def _family(rng: random.Random, number: int) -> str:
 
 def _person(rng: random.Random, number: int) -> Value:
     family, given = _family(rng, number), rng.choice(_GIVEN)
-    return Value(f"{given} {family}", frozenset({family}), {"f": family, "p": f"{family}^{given}"})
+    return Value(
+        f"{given} {family}",
+        frozenset({family}),
+        {"f": family, "p": f"{family}^{given}", "b": f"{family[:4]}-\n{family[4:]}"},
+    )
 
 
 def _address(rng: random.Random, number: int) -> Value:

@@ -1,9 +1,9 @@
 """DICOM headers: read within bounds, judged by SOP Class, cleaned by PS3.15 Annex E, written anew.
 
-Reading order: `contract` (what goes in and out), `read`, `elements` and `charsets` (what a file says), `gather` (columns
-and identifiers), `policy` (what is admitted), `profile`, `iod_types`, `rules` (Table E.1-1 with its options and Types),
-`retained`, `values`, `dates`, `uids`, `dummies` (how one value changes), `engine` (the walk), `methods`, `rewriting`,
-`write`, `jsonheader`.
+Reading order: `contract` (what goes in and out), `read`, `elements`, `charsets` and `misdeclared` (what a file says), `gather`
+(columns and identifiers), `policy` (what is admitted), `profile`, `iod_types`, `rules` (Table E.1-1 with its options and
+Types), `retained`, `values`, `dates`, `uids`, `dummies` (how one value changes), `engine` (the walk), `methods`,
+`rewriting`, `write`, `jsonheader`.
 Pixels are `deid.pixels`', free text is `deid.text`', keys and pseudonyms are `deid.identity`'s.
 """
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from pydicom.charset import python_encoding
 
+from gradient_assets.deid.headers.misdeclared import judged
 from gradient_assets.deid.reasons import Reason, Refused
 
 DEFAULT: tuple[str, ...] = ("iso8859",)
@@ -71,6 +72,7 @@ def decode(raw: bytes, codecs: tuple[str, ...], tag: int) -> str:
     """The text of `raw`.  Raises `Refused(UNKNOWN_CHARACTER_SET)` if neither the declared sets nor UTF-8 fit."""
     if raw.isascii() and _ESCAPE not in raw:
         return raw.decode("ascii")
+    codecs = judged(codecs)
     if _ESCAPE in raw:
         text = _extended(raw, codecs)
     elif codecs[0].lower() not in _BEFORE_UTF8 and (text := _as_utf8(raw)) is not None:

@@ -9,6 +9,7 @@ Longitudinal Temporal Information with Modified Dates.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Literal
 
@@ -150,6 +151,26 @@ _AGE = re.compile(r"(\d{1,3})([DWMY])")
 _UNITS_IN_90_YEARS = {"Y": 90, "M": 1080, "W": 4696, "D": 32872}
 
 
+POOLED_YEARS = 90
+POOLED_AGE = "090Y"
+
+
+def reaches_pooled_age(
+    birth_dates: Iterable[str], study_dates: Iterable[str], ages: Iterable[str], latest: int
+) -> bool:
+    """Whether a year of birth would tell that somebody is 90 or more: by an AS value, or by the years of any birth and study
+    date (DA).  Without a study date it is the year `latest` that counts."""
+    for age in ages:
+        try:
+            if pooled_age(age) == POOLED_AGE:
+                return True
+        except NotADate:
+            continue
+    born = [int(day[:4]) for day in birth_dates if day[:4].isdecimal() and len(day) >= 4]
+    seen = [int(day[:4]) for day in study_dates if day[:4].isdecimal() and len(day) >= 4]
+    return bool(born) and max(seen, default=latest) - min(born) >= POOLED_YEARS
+
+
 def pooled_age(value: str) -> str:
     """An AS value with all ages of 90 years and more as `090Y`.  45 CFR 164.514(b)(2)(i)(C).
 
@@ -159,4 +180,4 @@ def pooled_age(value: str) -> str:
     if not match:
         raise NotADate
     number, unit = int(match[1]), match[2]
-    return "090Y" if number >= _UNITS_IN_90_YEARS[unit] else f"{number:03d}{unit}"
+    return POOLED_AGE if number >= _UNITS_IN_90_YEARS[unit] else f"{number:03d}{unit}"

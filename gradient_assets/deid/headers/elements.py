@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
-from gradient_assets.deid.headers import charsets
+from gradient_assets.deid.headers import charsets, misdeclared
 from gradient_assets.deid.reasons import Reason, Refused
 
 MAX_DEPTH = 48
@@ -57,6 +57,12 @@ class Field:
             stored = self.raw.value
             return not stored or (self.vr in STRING_VRS and not stored.strip(b" \x00"))
         return self.element is None or self.element.is_empty
+
+    def is_doubtful(self, codecs: tuple[str, ...]) -> bool:
+        """Whether nobody knows what a text says: its bytes fit no character set."""
+        if self.raw is None or self.vr not in TEXT_VRS or (self.raw.value or b"").isascii():
+            return False
+        return misdeclared.DOUBTFUL in misdeclared.judged(codecs)
 
     def texts(self, codecs: tuple[str, ...], *, lenient: bool = False) -> list[str]:
         """Values of a string VR without padding.  Raises `Refused` if the bytes can't be decoded."""
@@ -133,7 +139,25 @@ def stored_at(dataset: Dataset, tag: int) -> DataElement | RawDataElement | None
 
 
 def codecs_at(dataset: Dataset, inherited: tuple[str, ...]) -> tuple[str, ...]:
-    """The character sets that hold at this level."""
+    """The character sets that hold at this level: what it declares or inherits, and at need what its texts show to be meant."""
+    declared = _declared_at(dataset, inherited)
+    if len(declared) > 1 or declared[0] not in misdeclared.JUDGED:
+        return declared
+    return misdeclared.Judged.at(declared, lambda: _texts_above_ascii(dataset))
+
+
+def _texts_above_ascii(dataset: Dataset) -> Iterator[bytes]:
+    for tag, stored in dataset._dict.items():
+        if not isinstance(stored, RawDataElement) or not stored.value:
+            continue
+        vr = stored.VR
+        if (vr is None or vr == "UN") and not tag >> 16 & 1:
+            vr = next(iter(dictionary_vrs(int(tag))), None)
+        if vr in TEXT_VRS and not stored.value.isascii():
+            yield stored.value
+
+
+def _declared_at(dataset: Dataset, inherited: tuple[str, ...]) -> tuple[str, ...]:
     stored = stored_at(dataset, 0x00080005)
     if stored is None:
         return inherited

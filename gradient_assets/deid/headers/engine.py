@@ -44,7 +44,7 @@ from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.reasons import Reason, Refused
 
-ENGINE_VERSION = "2"
+ENGINE_VERSION = "3"
 _DATE_VRS = frozenset({"DA", "DT", "TM"})
 Outcome = tuple[DataElement | RawDataElement | None, str]
 """What is written for an element, if anything, and what was done to it."""
@@ -87,6 +87,7 @@ class HeaderEngine:
         known = without(complete_identifiers(ds, identifiers), retained)
         values = Values(self.profile, rules, person, known, self.text)
         values.implicit, values.little = encoding_of(meta.TransferSyntaxUID)
+        values.ages = (str(columns["patient_age"] or ""),)
         walk = _Walk(self.profile, rules, values)
         level = walk.level(ds, DEFAULT, 0)
         cleaned = _top_level(level, ds, meta.TransferSyntaxUID, walk)
@@ -245,7 +246,7 @@ class _Walk:
 
     def _technical_text(self, field: Field) -> Outcome:
         texts = [] if field.vr not in TEXT_VRS or field.is_empty else field.texts(self.values.codecs)
-        if texts and all(map(self._may_stay, texts)):
+        if texts and not field.is_doubtful(self.values.codecs) and all(map(self._may_stay, texts)):
             return self.values.encoded(field.tag, field.vr, texts), "text_kept"
         return self._changed(field, Action.CLEAN)
 
@@ -271,7 +272,8 @@ class _Walk:
     def _retained(self, field: Field) -> Outcome:
         """A name of an institution or device that the profile keeps: as it is, unless the patient is named in it."""
         texts = field.texts(self.values.codecs)
-        if field.is_empty or any(names_known(text, self.values.identifiers) for text in texts):
+        doubtful = field.is_empty or field.is_doubtful(self.values.codecs)
+        if doubtful or any(names_known(text, self.values.identifiers) for text in texts):
             return self._changed(field, Action.CLEAN)
         self.values.note(field.tag)
         return self.values.encoded(field.tag, field.vr, texts), Action.KEEP.value

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache, lru_cache
-from typing import Literal
+from typing import Literal, cast
 
 from pydicom.datadict import private_dictionary_description
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
 
 from gradient_assets.deid.headers._quiet import quiet
 from gradient_assets.deid.headers.charsets import DEFAULT
@@ -25,6 +27,7 @@ from gradient_assets.deid.headers.elements import (
     Unparsable,
     codecs_at,
     creators_of,
+    dictionary_vrs,
     elements_of,
     field_at,
     field_of,
@@ -83,7 +86,9 @@ def _texts(ds: Dataset, tag: int, codecs: tuple[str, ...]) -> list[str]:
         return []
     try:
         field = field_at(ds, tag, {})
-    except (Unparsable, Refused):
+    except Unparsable:
+        field = _as_bytes(tag, cast(DataElement | RawDataElement, stored_at(ds, tag)))
+    except Refused:
         return []
     if field.vr not in STRING_VRS:
         return []
@@ -157,7 +162,9 @@ def _identifying(ds: Dataset, inherited: tuple[str, ...], depth: int) -> Iterato
         try:
             field = field_of(ds, tag, stored, creators)
         except Unparsable:
-            continue
+            if kind == _NESTED:
+                continue
+            field = _as_bytes(tag, stored)
         if field.items is not None:
             for item in field.items:
                 yield from _identifying(item, codecs, depth + 1)
@@ -165,6 +172,18 @@ def _identifying(ds: Dataset, inherited: tuple[str, ...], depth: int) -> Iterato
         if field.is_empty:
             continue
         yield from ((kind, text) for text in _worth(kind, field, codecs))
+
+
+def _as_bytes(tag: int, stored: DataElement | RawDataElement) -> Field:
+    """An element whose stated VR the dictionary contradicts, read as what the dictionary says: a Patient's Name stored as OB
+    is still the name by which texts are cleaned."""
+    vr = next(iter(dictionary_vrs(tag)), "LO")
+    value = stored.value
+    if isinstance(value, str):
+        value = value.encode()
+    if not isinstance(value, bytes):
+        return Field(tag, vr, None, element=DataElement(BaseTag(tag), "UT", "" if value is None else str(value)))
+    return Field(tag, vr, None, raw=RawDataElement(BaseTag(tag), vr, len(value), value, 0, False, True))
 
 
 def _worth(kind: str, field: Field, codecs: tuple[str, ...]) -> Iterator[str]:
@@ -189,7 +208,7 @@ def _kind_of(tag: int, stated: str | None, creator: str | None) -> str | None:
     try:
         vr = holding_vr(tag, stated, creator)
     except Unparsable:
-        return None
+        vr = next(iter(dictionary_vrs(tag)), "LO")
     if vr == "SQ":
         return _NESTED
     if vr not in STRING_VRS:

@@ -79,7 +79,7 @@ def _entry(field: Field, codecs: tuple[str, ...], depth: int) -> dict[str, Any] 
     stored = field.raw.value if field.raw is not None else None
     if stored is not None and len(stored) > MAX_VALUE_BYTES:
         return None
-    if field.is_empty:
+    if field.is_empty or (field.vr != "PN" and field.is_doubtful(codecs)):
         return {"vr": field.vr}
     if field.vr in BLOB_VRS:
         if stored is None or len(stored) > _SMALL_BLOB_BYTES:

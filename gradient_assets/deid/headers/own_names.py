@@ -69,6 +69,8 @@ def _in_letters(group: str) -> Iterator[str]:
     middle = r"(?: \w\.?| " + re.escape(given[1]) + ")?" if len(given) > 1 and given[1] else r"(?: \w\.?(?!\w))?"
     yield rf"(?i:(?<!\w){family}(?:, ?| ?\^|[ _]){first}{middle.replace(' ', '[ ^]')}(?!\w))"
     yield rf"(?i:(?<!\w){first}{middle}[ _^]{family}(?!\w))"
+    if not group.isascii():  # no word is made of two names with letters that few words have
+        yield rf"(?i:(?<!\w)(?:{family}{first}|{first}{family})(?!\w))"
 
 
 def _in_script(group: str) -> Iterator[str]:

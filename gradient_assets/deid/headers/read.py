@@ -20,6 +20,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from gradient_assets.deid.headers._quiet import quiet
+from gradient_assets.deid.headers.elements import KNOWN_VRS, dictionary_vrs
 from gradient_assets.deid.headers.rules import table
 from gradient_assets.deid.reasons import Reason, Refused
 
@@ -34,6 +35,11 @@ MAX_ITEMS = 400_000
 of memory and 65 µs, so that 64 MB of nothing else would take 20 GB."""
 
 _ITEM, _ITEM_BIG = b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00"
+_FIRST_GROUP = 0x0004
+"""Of a data set: below are command sets and file meta information."""
+_TRAILING_PADDING = 0xFFFCFFFC
+_NO_ELEMENT = 0xFFFF0000
+"""PS3.5 7.1: no element has a group of FFFF; erased storage is full of it."""
 _BULK_GROUPS = (0x7FE0, 0x5400, 0x0042)
 _PIXEL_TAGS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
@@ -58,6 +64,7 @@ class _Bounded:
         self.items = 0
         self.item = _ITEM
         self.in_bulk = False
+        self.has_pixels = False
         self.refusal: Refused | None = None
         self.name = None
 
@@ -82,7 +89,7 @@ class _Bounded:
             if 0 < left < 8 and length == 8:
                 rest = self._file.read(left)
                 self._file.seek(self.position)
-                if rest.strip(b"\x00"):
+                if rest.strip(b"\x00") and not self.has_pixels:  # nothing that counts follows pixel data
                     self._refuse(Reason.TRUNCATED, f"{left} bytes left of an element's head")
                 self.seek(self.size)
                 return 0
@@ -150,6 +157,7 @@ class _Reading:
         self.bulk = 0
         self.last: tuple[int, int] | None = None
         self.seen: set[int] = set()
+        self.highest = 0
 
     def dataset(self) -> FileDataset:
         has_prefix = self._skip_preamble()
@@ -241,26 +249,53 @@ class _Reading:
             return True, True
         return False, struct.unpack("<H", head[:2])[0] < 0x0400  # group 0008 in big endian reads as 0800
 
-    def _stop(self, tag: BaseTag, _vr: str | None, length: int) -> bool:
+    def _stop(self, tag: BaseTag, vr: str | None, length: int) -> bool:
         number = int(tag)
-        self.last = (number, length)
         left = self.file.size - self.file.position
-        if length != 0xFFFFFFFF and length > left:
+        is_too_long = left < length != 0xFFFFFFFF
+        if self.highest < number < _NO_ELEMENT and not is_too_long:
+            self.highest = number
+        elif self._is_behind_the_end(number, vr, is_too_long):
+            self.last = None
+            return True
+        self.last = (number, length)
+        if is_too_long:
             self.file._refuse(Reason.TRUNCATED, "an element is longer than the object")
         # Of two the first is lost unread: a name, say, by which texts are cleaned (PS3.5 7.1).  Harmless for all others: a
         # real CT has its SOP Instance UID twice.
         if number in self.seen and number in _identifying():
             self.file._refuse(Reason.UNREADABLE_HEADER, f"({number >> 16:04X},{number & 0xFFFF:04X}) stands twice")
         self.seen.add(number)
-        if self.stop_before_pixels and number in _PIXEL_TAGS:
-            self.last = None
-            return True
+        if number in _PIXEL_TAGS:
+            self.file.has_pixels = True
+            if self.stop_before_pixels:
+                self.last = None
+                return True
         self.file.in_bulk = number >> 16 in _BULK_GROUPS or number & 0xFF00FFFF == 0x60003000
         if self.file.in_bulk:
             self.bulk += length if length != 0xFFFFFFFF else left
         elif self.file.used - self.bulk + (0 if length == 0xFFFFFFFF else length) > MAX_HEADER_BYTES:
             self.file._refuse(Reason.HEADER_TOO_LARGE, "the header exceeds the limit")
         return False
+
+    def _is_behind_the_end(self, tag: int, vr: str | None, is_too_long: bool) -> bool:
+        """Whether what is read as an element is none: zeros, text or another file behind the data set, which is dropped.
+
+        An element that breaks off has a tag above all others, and a VR or tag that exists; it is not taken for the end.
+        Elements that are out of order but exist are no end either: some writers have them.
+        """
+        if not self.seen:
+            return False
+        group = tag >> 16
+        is_no_group = (group < _FIRST_GROUP and tag < self.highest) or tag >= _NO_ELEMENT
+        if is_no_group or (is_too_long and (self.file.has_pixels or tag == _TRAILING_PADDING)):
+            return True  # nothing that counts follows pixel data
+        if group & 1:
+            exists = (tag & 0xFFFF <= 0xFF and not is_too_long) or group << 16 | (tag & 0xFF00) >> 8 in self.seen
+        else:
+            exists = group == 0xFFFE or not tag & 0xFFFF or bool(dictionary_vrs(tag))
+        is_odd = vr not in KNOWN_VRS or is_too_long
+        return is_odd and not exists and (tag < self.highest or (is_too_long and vr not in KNOWN_VRS))
 
     def _check(self, elements: Dataset, has_prefix: bool) -> None:
         if self.file.refusal:

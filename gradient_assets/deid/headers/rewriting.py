@@ -14,10 +14,12 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from gradient_assets.deid.headers.elements import PLAIN_TEXT_VRS, TEXT_VRS, label_of
-from gradient_assets.deid.headers.values import LONGEST
+from gradient_assets.deid.headers.values import LONGEST, REMOVED_TEXT
 
 _REWRITTEN = TEXT_VRS - {"PN", "UR"}
 """A name that the cleaner wrote is a pseudonym, and an address that loses a part is none any more."""
+_CONTENT_LABEL = 0x00700080
+"""The one CS that people write themselves (PS3.3 10.9): a real segmentation bears a part of a name in it."""
 
 
 def rewrite_texts(dataset: Dataset, change: Callable[[str], str]) -> Counter[str]:
@@ -43,7 +45,7 @@ def _texts(dataset: Dataset) -> Iterator[DataElement]:
         if element.VR == "SQ":
             for item in element.value:
                 yield from _texts(item)
-        elif element.VR in _REWRITTEN and not element.is_empty:
+        elif (element.VR in _REWRITTEN or tag == _CONTENT_LABEL) and not element.is_empty:
             yield element
 
 
@@ -53,6 +55,8 @@ def _values(element: DataElement) -> list[str]:
 
 
 def _cut(text: str, before: str, vr: str) -> str:
+    if vr == "CS":
+        return before if text == before else REMOVED_TEXT
     if vr not in PLAIN_TEXT_VRS:
         text = text.replace("\\", " ")
     longest = LONGEST.get(vr)

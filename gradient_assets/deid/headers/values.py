@@ -43,9 +43,15 @@ _PATTERNS = {
 _CODE_TAGS = frozenset({0x00080100, 0x00080102, 0x00080103, 0x00080104, 0x00080119})
 _LARGEST_IS = 2**31
 """PS3.5 6.2: an IS lies between -2^31 and 2^31 - 1.  Telephone numbers of ten digits do not."""
+_SEX = 0x00100040
+"""PS3.3 C.7.1.1: M, F or O; Type 2."""
 _ICC_PROFILE = 0x00282000
 _RECORD_NUMBER = re.compile(r"\d{5}")
 """No defined term of the standard has five digits in a row; content labels that a site chose do."""
+_PHONE_DIGITS = 7
+"""No meaning of the standard's context groups has as many."""
+_LEAST_PRINTED = 8
+"""Printable bytes that are no table of numbers any more; curves and tables climb through more than letters."""
 _TIMEZONE = re.compile(r"[+-]\d{4}")
 _WORDS = re.compile(r"[^\W_]+")
 
@@ -65,6 +71,7 @@ class Values:
         self.codecs: tuple[str, ...] = DEFAULT
         self.implicit, self.little = False, True
         self.at_top = True
+        self.ages: tuple[str, ...] = ()
         self._in_known_scheme = False
         self._cleaned: dict[str, str] = {}
         self._tokens = _identifying_words(identifiers)
@@ -105,7 +112,7 @@ class Values:
         if field.vr == "UI":
             return self._uid(field), Action.UID.value
         if field.vr in TEXT_VRS and field.vr not in ("PN", "UR"):
-            return self._text(field)
+            return self._failed(field, "UNDECODABLE") if field.is_doubtful(self.codecs) else self._text(field)
         if action is Action.CLEAN and field.vr in ("OB", "UN", "AE", "UR", "PN"):
             return self._failed(field, "UNCLEANABLE")
         return self._checked(field)
@@ -129,13 +136,19 @@ class Values:
         return self.encoded(field.tag, vr, [self.pseudonymizer.patient(first)] if first else [])
 
     def _birth_date(self, field: Field) -> Written:
-        if self.profile.birth_date == "empty":
+        if self.profile.birth_date == "empty" or self._is_pooled(field):
             return self.encoded(field.tag, "DA", [])
         try:
             found = dates.moved("DA", field.texts(self.codecs), self.profile.birth_date, self.person.shift_days)
         except dates.NotADate:
             found = []
         return self.encoded(field.tag, "DA", found)
+
+    def _is_pooled(self, field: Field) -> bool:
+        """Whether the age is pooled, so that a year of birth, or a date moved with the others, would tell it again."""
+        known = self.identifiers
+        births = (*known.birth_dates, *field.texts(self.codecs))
+        return dates.reaches_pooled_age(births, known.study_dates, self.ages, int(self.profile.edition[:4]))
 
     def _date(self, field: Field) -> tuple[Written, str]:
         mode = self.profile.dates
@@ -163,7 +176,7 @@ class Values:
             if all(_TIMEZONE.fullmatch(text) for text in texts):
                 return self.encoded(field.tag, field.vr, texts), Action.KEEP.value
             return self._failed(field, "INVALID_DATE")
-        if field.tag in _CODE_TAGS and self._in_known_scheme and not any(map(self._names_somebody, texts)):
+        if field.tag in _CODE_TAGS and self._in_known_scheme and not any(map(self._is_no_code, texts)):
             kept = [replaced_in_text(text, self._new_uid) for text in texts]
             return self.encoded(field.tag, field.vr, kept), Action.KEEP.value
         moved = [self._moved_date(text) for text in texts]
@@ -173,6 +186,11 @@ class Values:
         if any(day is not None for day in moved) and self.profile.dates == "shift":
             self.exercised.add("retain_longitudinal_modified")
         return written, "cleaned" if cleaned != texts else "text_kept"
+
+    def _is_no_code(self, text: str) -> bool:
+        """Whether what stands as a code, or as its meaning, names somebody or is long in digits for a meaning."""
+        digits = sum(sign.isdigit() for sign in text)
+        return self._names_somebody(text) or (" " in text.strip() and digits >= _PHONE_DIGITS)
 
     def _moved_date(self, text: str) -> str | None:
         """A text that is nothing but a date, moved like one; None for any other text, an id, or the date of birth."""
@@ -187,9 +205,20 @@ class Values:
             return text
         known = self._cleaned.get(text)
         if known is None:
-            result = self.text.clean(replaced_in_text(text, self._new_uid), self.identifiers, self.person)
+            # The text cleaner knows the UIDs made here and takes all others for somebody's: one that is retained is lent one.
+            lent: dict[str, str] = {}
+
+            def lend(uid: str) -> str:
+                made = self.pseudonymizer.uid(uid)
+                lent[made] = self._new_uid(uid)
+                return made
+
+            result = self.text.clean(replaced_in_text(text, lend), self.identifiers, self.person)
             self.removed.update(result.removed)
-            known = self._cleaned[text] = result.text
+            known = result.text
+            for made, uid in lent.items():
+                known = known.replace(made, uid)
+            self._cleaned[text] = known
         return known
 
     def _checked(self, field: Field) -> tuple[Written, str]:
@@ -197,6 +226,8 @@ class Values:
         if field.tag == _ICC_PROFILE:
             return self._icc_profile(field)
         if field.vr not in STRING_VRS:
+            if field.vr in ("OB", "OW") and field.raw is not None and _is_writing(field.raw.value or b""):
+                return self._failed(field, "UNCLEANABLE")
             return self._number(field), "keep"
         texts = field.texts(self.codecs)
         if field.vr == "AS":
@@ -250,6 +281,9 @@ class Values:
             self.removed["NAME"] += 1
             spared = [text if self._is_innocent_code(text) else REMOVED_TEXT for text in texts]
             return self.encoded(field.tag, "CS", spared), "name_removed"
+        if field.tag == _SEX and any(len(text) > 1 for text in texts):
+            self.removed["UNCLEANABLE"] += 1
+            return self.encoded(field.tag, "CS", []), "uncleanable_emptied"
         if any(map(_RECORD_NUMBER.search, texts)):
             self.removed["ID"] += 1
             spared = [REMOVED_TEXT if _RECORD_NUMBER.search(text) else text for text in texts]
@@ -296,7 +330,7 @@ class Values:
         return None
 
     def _names_somebody(self, text: str) -> bool:
-        folded = fold_plain(text).casefold()
+        folded = (text if text.isascii() else fold_plain(text)).casefold()
         return folded in self._tokens or any(word in self._tokens for word in _WORDS.findall(folded))
 
     def encoded(self, tag: int, vr: str, texts: list[str], *, at_least: int = 0) -> RawDataElement:
@@ -311,6 +345,12 @@ class Values:
         if len(stored) & 1:
             stored += b"\x00" if vr == "UI" else b" "
         return RawDataElement(BaseTag(tag), vr, len(stored), stored, 0, self.implicit, self.little)
+
+
+def _is_writing(content: bytes) -> bool:
+    """Whether an array of numbers is nothing but printable characters, and not the same one over and over."""
+    printed = content.rstrip(b"\0")
+    return len(printed) >= _LEAST_PRINTED and len(set(printed)) > 2 and all(32 <= byte < 127 for byte in printed)
 
 
 @cache

@@ -33,6 +33,8 @@ def find_addresses(reading: Reading, lexicon: Lexicon) -> Iterator[Span]:
             start = _city_start(reading, match.start(), lexicon)
             if start is not None:
                 yield Span(start, match.end(), "ADDRESS", "city-state-zip")
+    for match in expressions["labelled_postal_code"].finditer(text):
+        yield Span(*match.span("code"), "ADDRESS", "postal-code")
     for match in expressions["street"].finditer(text):
         unit = expressions["house_unit"].match(text, match.end())
         yield Span(match.start(), unit.end() if unit else match.end(), "ADDRESS", "street")

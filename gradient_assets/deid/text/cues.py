@@ -22,6 +22,7 @@ MAX_TITLE_PARTS = 6
 def find_cued(reader: NameReader) -> Iterator[Span]:
     """Names at cues, in one pass over the words."""
     reading, cues = reader.reading, reader.lexicon.cues
+    yield from _signed_for(reader)
     for index, word in enumerate(reading.words):
         if word in cues["titles"]:
             yield from _after_title(reader, index)
@@ -43,6 +44,14 @@ def find_cued(reader: NameReader) -> Iterator[Span]:
             or (reading.shapes[index] == LETTER and _dotted_credential(reader, index))
         ):
             yield from _before_credential(reader, index)
+
+
+def _signed_for(reader: NameReader) -> Iterator[Span]:
+    """`i.A. Przybilla`: who signs for another."""
+    for match in reader.lexicon.expressions["signed_for"].finditer(reader.reading.text):
+        behind = reader.reading.words_between(match.end(), match.end() + 1)
+        if behind:
+            yield from _listed_names(reader, behind[0], Trust.STRONG, "signed-for")
 
 
 def _after_title(reader: NameReader, index: int) -> Iterator[Span]:
@@ -244,6 +253,8 @@ def _after_relation(reader: NameReader, index: int) -> Iterator[Span]:
         return
     if reading.words[index] in reader.lexicon.cues["relations_also_words"] and reading.shouted[index]:
         return
+    if reading.shapes[following] == LOWER and reading.words[following] in reader.lexicon.also_words:
+        return  # Nurse drew blood
     found = reader.forward(following, Trust.MEDIUM, comma=False)
     if found:
         yield reader.span(*found, "relation")

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Person
 from gradient_assets.deid.reasons import Reason, Refused
+from gradient_assets.deid.text.births import mark_births
 from gradient_assets.deid.text.cues import find_cued
 from gradient_assets.deid.text.dates import find_dates, find_short_dates
 from gradient_assets.deid.text.detectors.interface import Detector
@@ -28,7 +29,7 @@ from gradient_assets.deid.text.replace import DateTreatment, Replacement, Replac
 from gradient_assets.deid.text.signatures import find_signatures
 from gradient_assets.deid.text.spans import KINDS, CleanedText, Span, disjoint, joined_names
 
-ENGINE_VERSION = "2"
+ENGINE_VERSION = "3"
 """Changes whenever the same text may come out differently."""
 
 CACHED_PATIENTS = 512
@@ -142,7 +143,7 @@ class TextEngine:
         words = lexicon(self.language)
         reading = Reading(text)
         protect(reading, words)
-        dates = list(find_dates(reading, self.language))
+        dates = mark_births(reading, words, find_dates(reading, self.language))
         found = [*dates, *known.find_numbers(reading), *find_patterns(reading, words, dates)]
         for span in found:
             reading.take(span.start, span.end)

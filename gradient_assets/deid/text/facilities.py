@@ -22,6 +22,9 @@ def find_facilities(reading: Reading, words: Lexicon) -> Iterator[Span]:
     if words.cues["facility_acronyms_kept"]:
         yield from _acronyms(reading, words)
         yield from _in_lower_case(reading, words)
+    for index, word in enumerate(reading.words if words.cues["facility_acronyms"] else ()):
+        if word in words.cues["facility_acronyms"] and reading.shapes[index] != LOWER:
+            yield Span(reading.starts[index], reading.ends[index], "INSTITUTION", "facility-acronym")
     heads, endings = words.facility_heads, tuple(words.cues["facility_suffixes"])
     for index, word in enumerate(reading.words):
         if reading.shapes[index] == LOWER:

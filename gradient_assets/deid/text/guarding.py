@@ -12,6 +12,7 @@ from gradient_assets.deid.text.lexicon import Lexicon
 from gradient_assets.deid.text.reading import LETTER, LOWER, Reading
 
 _NO_BREAK = re.compile(r"[.;:\n,]")
+_INSIDE_PAIR = frozenset((" ", "-", "' ", "'s "))
 _REACH = 3
 """Words that may stand between an eponym and its noun (`Salter-Harris type II fracture`)."""
 
@@ -32,6 +33,16 @@ def protect(reading: Reading, lexicon: Lexicon) -> None:
             or _follows_noun(reading, index, lexicon)
         ):
             reading.protected.add(index)
+    for index, word in enumerate(words):
+        following = lexicon.eponym_pairs.get(word)
+        if (
+            following
+            and index + 1 < len(words)
+            and words[index + 1] in following
+            and reading.gap(index) in _INSIDE_PAIR
+            and not _after_title(reading, index, lexicon)
+        ):
+            reading.protected.update((index, index + 1))
     for index in hits:  # Virchow-Robin, Osgood-Schlatter: both halves, if one is protected
         for other in (index - 1, index + 1):
             if other in reading.protected and 0 <= other < len(words) and reading.gap(min(index, other)) == "-":

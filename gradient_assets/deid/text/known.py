@@ -1,14 +1,15 @@
 """Find the identifiers that are known of this patient.
 
-Belongs here: the variants of a known name (parts, initials, nicknames, joined and split compounds, typing errors), known
-numbers whatever their separators and leading zeros, known places.  One `KnownMatcher` per patient, made of dictionaries
-only: no expression is compiled for a record.
+Belongs here: the variants of a known name (parts, initials, nicknames, joined and split compounds, typing errors) and known
+numbers whatever their separators and leading zeros.  One `KnownMatcher` per patient, made of dictionaries only: no
+expression is compiled for a record.  Known places are `known_places`' business, letters spaced out and misread names
+`known_shapes`', and whether a name that is a word stands for a person here `known_words`'.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -16,8 +17,11 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.text.folding import fold_plain
+from gradient_assets.deid.text.known_places import KnownPlaces
+from gradient_assets.deid.text.known_shapes import SHORTEST_TORN, find_shapes, is_torn, logins, misread
+from gradient_assets.deid.text.known_words import KnownWords, is_initial
 from gradient_assets.deid.text.lexicon import Lexicon
-from gradient_assets.deid.text.reading import CAPITAL, LETTER, LOWER, UPPER, Reading
+from gradient_assets.deid.text.reading import LOWER, UPPER, Reading
 from gradient_assets.deid.text.spans import Span
 
 _NAME_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
@@ -29,8 +33,6 @@ MIN_FUZZY = 5
 """Shorter names have too many ordinary neighbours."""
 MIN_FUZZY_TWO = 9
 """From nine letters on, two typing errors are bridged."""
-LONGEST_DESCRIPTOR = 8
-"""Words of a description in a header (LO holds 64 characters); longer texts are read as prose."""
 MIN_ID_DIGITS = 4
 """A known number with fewer characters stands for too many other things; it is found by its label only."""
 
@@ -66,10 +68,9 @@ class KnownMatcher:
         self._fuzzy = [part for part in self.parts if len(part) >= MIN_FUZZY and part not in lexicon.clinical]
         self._ids = _id_cores(identifiers)
         self._phones = {digits[-10:] for phone in identifiers.phones if len(digits := re.sub(r"\D", "", phone)) >= 7}
-        self._places = _word_sequences(identifiers.institutions, least=2, lexicon=lexicon)
-        self._streets = _word_sequences(
-            (_street(address) for address in identifiers.addresses), least=2, lexicon=lexicon
-        )
+        self._places = KnownPlaces(identifiers, lexicon)
+        self._words = KnownWords(self.parts, self.initials, self._patient_words, self._patient_family, lexicon)
+        self._torn = {part for part in self.parts if len(part) >= SHORTEST_TORN}
 
     def is_known(self, word: str) -> bool:
         """Whether a lower-case word is part of a known name."""
@@ -96,6 +97,8 @@ class KnownMatcher:
         for first, second in pairwise(person.parts):
             if len(first) + len(second) >= 6:
                 self._joined.add(first + second)
+        self._joined.update(logins(person.given, person.family, self._lexicon))
+        self._joined.update(spelling for part in person.parts for spelling in misread(part, self._lexicon))
         given, family = [p[0] for p in person.given], [p[0] for p in person.family if p not in particles] or [""]
         if given and family[0]:
             self._initial_pairs.update(
@@ -110,6 +113,7 @@ class KnownMatcher:
         for index in sorted(hits):
             start, end = self._extended(reading, index, hits)
             yield Span(start, end, "NAME", "known-name")
+        yield from find_shapes(reading, self.parts)
         for match in _DOTTED.finditer(reading.text):
             letters = re.sub(r"[^A-Z]", "", match.group()).lower()
             if letters in self._initial_pairs and match.group().lower() not in self._lexicon.cues["abbreviations"]:
@@ -123,132 +127,18 @@ class KnownMatcher:
         fuzzy_seen: dict[str, bool] = {}
         for index, word in enumerate(words):
             if word in self.parts:
-                if self._stands_for_a_person(reading, index):
+                if self._words.stands_for_a_person(reading, index):
                     hits.add(index)
             elif word in self._joined or (
                 self._fuzzy and len(word) >= MIN_FUZZY - 1 and self._misspelt(reading, index, fuzzy_seen)
             ):
                 hits.add(index)
-            if self._joined and index and words[index - 1] + word in self._joined and len(reading.gap(index - 1)) == 1:
+            if index and (
+                ((pair := words[index - 1] + word) in self._joined and len(reading.gap(index - 1)) == 1)
+                or (pair in self._torn and is_torn(reading, index, self._lexicon))
+            ):
                 hits.update((index - 1, index))
         return hits
-
-    def _stands_for_a_person(self, reading: Reading, index: int) -> bool:
-        """A known name that is also a word, or an eponym, needs company."""
-        word, lexicon = reading.words[index], self._lexicon
-        if index in reading.taken:
-            return False
-        if index in reading.protected:
-            return False
-        plain = word not in lexicon.guarded
-        if plain and (len(word) >= 3 or reading.shapes[index] in (CAPITAL,)):
-            return True
-        if self._in_company(reading, index):
-            return True
-        if reading.shapes[index] == CAPITAL and not reading.shouted[index] and self._subject(reading, index):
-            return True
-        if word in self._patient_words and self._among_deeds(reading, index):
-            return True
-        if self._ends_a_descriptor(reading, index):
-            return True
-        if word in lexicon.clinical or len(word) < 3:
-            return False
-        # Young, May, Rose: a capital inside a sentence of a text in mixed case is a name.
-        return (
-            reading.shapes[index] == CAPITAL
-            and not reading.shouted[index]
-            and not reading.opens_sentence(index, lexicon.cues["titles_abbreviated"])
-            and word not in lexicon.cues["name_stops"]
-        )
-
-    def _ends_a_descriptor(self, reading: Reading, index: int) -> bool:
-        """`MRI KNEE WO CONTRAST YOUNG` of a patient Young: technologists put the family name behind the exam's."""
-        return (
-            len(reading) <= LONGEST_DESCRIPTOR
-            and index == len(reading) - 1 > 0
-            and reading.shouted[index]
-            and len(reading.words[index]) >= 3
-            and reading.words[index] in self._patient_family
-        )
-
-    def _subject(self, reading: Reading, index: int) -> bool:
-        """`Young is an 85 yo`, `Head presents`: what is said of people, not of organs."""
-        following = index + 1
-        if following + 1 >= len(reading) or reading.gap(index) != " ":
-            return False
-        verb = reading.words[following]
-        cues = self._lexicon.cues
-        if verb in cues["to_be"]:
-            return reading.words[following + 1] in cues["articles"] or reading.gap(following).strip(" ")[:2].isdigit()
-        return verb in cues["person_verbs"] and verb not in cues["organ_verbs"]
-
-    def _among_deeds(self, reading: Reading, index: int) -> bool:
-        """`called June`, `spoke with June`, `SMALL returned`, `Small was told`: the patient's own name, though a word too."""
-        cues, words = self._lexicon.cues, reading.words
-        word = words[index]
-        if reading.shapes[index] not in (CAPITAL, UPPER) or (
-            word in self._lexicon.clinical and word not in self._patient_family
-        ):
-            return False
-        if index and reading.gap(index - 1) == " ":
-            before = words[index - 1]
-            if before in cues["person_slots"]:
-                return True
-            if before in cues["communication_words"] and index > 1 and words[index - 2] in cues["person_acts"]:
-                return True
-        following = index + 1
-        if following >= len(reading) or reading.gap(index) != " ":
-            return False
-        if words[following] in cues["to_be"]:
-            return following + 1 < len(reading) and words[following + 1] in cues["person_slots"]
-        return words[following] in cues["person_acts"] and words[following] not in cues["organ_verbs"]
-
-    def _beside(self, reading: Reading, index: int, step: int) -> int:
-        """The word before (-1) or after (1), past up to three particles: `June` and `Bosque` of `June del Bosque`."""
-        other = index + step
-        while (
-            0 < other < len(reading) - 1
-            and abs(other - index) <= 3
-            and reading.words[other] in self._lexicon.cues["particles"]
-            and reading.words[other] not in self.parts
-            and reading.gap(min(other, other + step)) == " "
-        ):
-            other += step
-        return other
-
-    def _in_company(self, reading: Reading, index: int) -> bool:
-        """Next to a title, or to another part (or the initial) of the same person."""
-        word = reading.words[index]
-        persons = self.parts[word]
-        for other, left in ((self._beside(reading, index, -1), True), (self._beside(reading, index, 1), False)):
-            if not 0 <= other < len(reading):
-                continue
-            gap = reading.gap(other if left else other - 1)
-            if (
-                len(gap) > 3
-                or any(mark in gap for mark in ":;/\n")
-                or (gap.strip(" ") == "." and not _is_initial(reading, other))
-            ):
-                continue
-            neighbour = reading.words[other]
-            if left and neighbour in self._lexicon.cues["titles"]:
-                return True
-            if len(neighbour) > 1:
-                if neighbour != word and persons & self.parts.get(neighbour, set()):
-                    return True
-            elif reading.shapes[other] == LETTER and persons & self.initials.get(neighbour, set()):
-                dotted = reading.after(other) == "." or reading.after(other) == "^"
-                if (
-                    dotted
-                    or gap.strip(" ") == ","
-                    or (
-                        left
-                        and neighbour not in self._lexicon.cues["letter_words"]
-                        and reading.shapes[index] == CAPITAL
-                    )
-                ):
-                    return True
-        return False
 
     def _misspelt(self, reading: Reading, index: int, seen: dict[str, bool]) -> bool:
         word = reading.words[index]
@@ -284,7 +174,7 @@ class KnownMatcher:
         while first > 0 and first - 1 not in hits:
             gap, before = reading.gap(first - 1), reading.words[first - 1]
             if (
-                _is_initial(reading, first - 1)
+                is_initial(reading, first - 1)
                 and gap in (".", ". ", " ", ", ", "-", "^")
                 and self._initial_fits(reading, first - 1, gap)
             ) or (before in particles and gap in (" ", "-") and before in self.parts_with_particles):
@@ -295,7 +185,7 @@ class KnownMatcher:
         while last + 1 < len(reading) and last + 1 not in hits:
             gap = reading.gap(last)
             if not (
-                _is_initial(reading, last + 1)
+                is_initial(reading, last + 1)
                 and gap in (" ", ", ", "^", "-", ". ")
                 and self._initial_fits(reading, last + 1, reading.gap(last + 1))
             ):
@@ -346,6 +236,10 @@ class KnownMatcher:
         for phone in self._phones:
             yield from self._occurrences(reading.text, joined, places, phone, "PHONE", "known-phone")
 
+    def find_places(self, reading: Reading) -> Iterator[Span]:
+        """The known institution, street, town and postal code."""
+        return self._places.find(reading)
+
     @staticmethod
     def _occurrences(text: str, joined: str, places: list[int], core: str, kind: str, rule: str) -> Iterator[Span]:
         at = joined.find(core)
@@ -368,32 +262,6 @@ class KnownMatcher:
             if whole and _tight(text, places, at, len(core)):
                 yield Span(start, end, kind, rule)
             at = joined.find(core, at + 1)
-
-    def find_places(self, reading: Reading) -> Iterator[Span]:
-        """The known institution and street address, word by word."""
-        for sequences, kind, rule in (
-            (self._places, "INSTITUTION", "known-institution"),
-            (self._streets, "ADDRESS", "known-address"),
-        ):
-            for first, sequence in sequences:
-                for index, word in enumerate(reading.words):
-                    if word == first and tuple(reading.words[index : index + len(sequence)]) == sequence:
-                        start = reading.starts[index]
-                        number = (
-                            re.search(r"\d{1,6}[A-Za-z]?\ $", reading.text[max(0, start - 8) : start])
-                            if kind == "ADDRESS"
-                            else None
-                        )
-                        yield Span(
-                            start - (len(number.group()) if number else 0),
-                            reading.ends[index + len(sequence) - 1],
-                            kind,
-                            rule,
-                        )
-
-
-def _is_initial(reading: Reading, index: int) -> bool:
-    return reading.shapes[index] == LETTER and reading.shapes[index] != UPPER
 
 
 def _tight(text: str, places: list[int], at: int, size: int) -> bool:
@@ -453,17 +321,3 @@ def _id_cores(identifiers: KnownIdentifiers) -> list[str]:
                 cores[core] = None
                 break
     return list(cores)
-
-
-def _street(address: str) -> str:
-    return re.sub(r"\d", " ", address.split(",")[0])
-
-
-def _word_sequences(values: Iterable[str], *, least: int, lexicon: Lexicon) -> list[tuple[str, tuple[str, ...]]]:
-    """Word sequences worth looking for: several words, or one that is no word of the language."""
-    sequences: dict[tuple[str, ...], None] = {}
-    for value in values:
-        words = tuple(_name_words(fold_plain(value), lexicon))
-        if len(words) >= least or (len(words) == 1 and len(words[0]) >= 4 and words[0] not in lexicon.guarded):
-            sequences[words] = None
-    return [(sequence[0], sequence) for sequence in sequences]

@@ -61,6 +61,8 @@ class Lexicon:
     guarded: frozenset[str]
     ordinary: frozenset[str]
     """Further words of the language that are in no list of names; empty where the language has no such list."""
+    also_words: frozenset[str]
+    """Names that are also words, and mean the word when they are written like one."""
     given: frozenset[str]
     family: frozenset[str]
     frequent_family: frozenset[str]
@@ -92,6 +94,15 @@ class Lexicon:
     def is_listed(self, word: str) -> bool:
         """A given name, or a frequent family name."""
         return word in self.given or word in self.frequent_family
+
+    @cached_property
+    def eponym_pairs(self) -> dict[str, frozenset[str]]:
+        """First words of eponyms of two words (`le_fort`, `waters_view`), each with the words behind it."""
+        pairs: dict[str, set[str]] = {}
+        for first, mark, second in (word.partition("_") for word in self.eponyms_alone):
+            if mark:
+                pairs.setdefault(first, set()).add(second)
+        return {first: frozenset(seconds) for first, seconds in pairs.items()}
 
     @cached_property
     def facility_heads(self) -> dict[str, tuple[tuple[str, ...], ...]]:
@@ -144,6 +155,7 @@ def lexicon(language: str) -> Lexicon:
         common=grown(common, frozenset()),
         guarded=grown(guarded, clinical),
         ordinary=frozenset(spell.all(_words(folder / "ordinary_words.txt"))),
+        also_words=frozenset(spell.all(_words(folder / "names_also_words.txt"))),
         given=frozenset(given),
         family=frozenset(family),
         frequent_family=frozenset(frequent) | frozenset(others),

@@ -142,6 +142,8 @@ class NameReader:
         if word in lexicon.guarded:
             if self.known.is_known(word):
                 return trust >= Trust.MEDIUM or not opening
+            if not opening and self._owned(position):
+                return False
             if shouted or shape == UPPER:
                 return is_name and trust >= Trust.STRONG and len(word) > 2
             if opening and trust == Trust.TITLE and lexicon.unlisted_names and word not in lexicon.clinical:
@@ -162,6 +164,17 @@ class NameReader:
         if lexicon.nouns_in_capitals and opening and trust == Trust.MEDIUM and not is_name:
             return self._next_is_name(position) and reading.words[position + 1] in lexicon.family
         return len(word) > 1 and (trust > Trust.WEAK or not opening or word in lexicon.given or word in lexicon.family)
+
+    def _owned(self, position: int) -> bool:
+        """`Frau Schmidts Thorax`: medicine behind a name in the genitive, where nouns have capitals."""
+        owner = self.reading.words[position - 1] if position else ""
+        return (
+            self.lexicon.nouns_in_capitals
+            and owner.endswith("s")
+            and owner not in self.lexicon.given
+            and (owner[:-1] in self.lexicon.family or self.known.is_known(owner[:-1]))
+            and self.reading.words[position] in self.lexicon.clinical
+        )
 
     def _addressed(self, position: int, trust: Trust) -> bool:
         """`Dear Dr. Smith:`, the end of a line behind a title; elsewhere a colon follows labels."""

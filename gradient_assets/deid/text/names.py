@@ -293,5 +293,12 @@ def propagate(reader: NameReader, found: Iterable[Span]) -> Iterator[Span]:
             and index not in reading.protected
             and index not in reading.taken
             and reading.shapes[index] != LOWER
+            # `ROSE REPORTS PAIN. WBC ROSE TO 12.`
+            and not (
+                word in lexicon.also_words
+                and reading.shouted[index]
+                and index
+                and reading.words[index - 1] in lexicon.clinical
+            )
         ):
             yield reader.span(index, index, "propagated")

@@ -20,7 +20,9 @@ from gradient_assets.deid.text.spans import Span
 
 _EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}(?:@|\ ?\[at\]\ ?|\ ?\(at\)\ ?)[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
 _DICTATED_EMAIL = re.compile(
-    r"(?<![\w.+%-])[\w.+%-]{2,64} at [\w-]{2,63}(?: (?:dot|punkt|punto|punt) [\w-]{2,24}){1,4}(?!\w)", re.IGNORECASE
+    r"(?<![\w.+%-])[\w.+%-]{2,64} at [\w-]{2,63}(?: (?:dot|punkt|punto|punt) [\w-]{2,24}){0,3}"
+    r" (?:dot|punkt|punto|punt) (?:com|org|net|edu|gov|io|info|health|us|de|nl|es|uk|example)(?!\w)",
+    re.IGNORECASE,
 )
 _DOTS = (" dot ", " punkt ", " punto ", " punt ")
 _URL = re.compile(r"\b(?:https?|ftp|file|dicom)://[^\s<>\"']{1,2000}|\bwww\.[^\s<>\"']{1,2000}", re.IGNORECASE)
@@ -29,22 +31,33 @@ _BARE_HOST = re.compile(
     re.IGNORECASE,
 )
 _IP = re.compile(r"(?=\d)(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
-_UID = re.compile(r"(?=[0-2])(?<![\d.])[0-2](?:\.\d{1,39}){5,30}(?![\d])")
+_UID = re.compile(r"(?=[0-2])(?<![\d.])(?!1\.2\.840\.10008\.)[0-2](?:\.\d{1,39}){5,30}(?![\d])")
+"""UIDs but those that the standard itself defines (PS3.6 annex A): they say what an object is, not whose."""
 _PHONE = re.compile(r"(?=\+)(?<![\w.-])\+\d{1,3}[-. ]?(?:\(\d{1,4}\)|\d)(?:[-. /]?\d){6,13}(?!\d)")
+_HIGH_NUMBER = re.compile(r"(?<!\d)(?:9\d|1[0-2]\d)(?!\d)")
 _DICOM_AGE = re.compile(r"(?<![\w.,/-])0(?:9\d|1[0-2]\d)Y\b", re.IGNORECASE)
-_VALUE = r"(?P<value>[A-Za-z]{0,6}[-/ ]?\d[A-Za-z0-9]{0,40}(?:[-./][A-Za-z0-9]{1,20}){0,6}(?:\ \d{2,10}){0,4})(?![A-Za-z0-9])"
+_VALUE = (
+    r"(?P<value>(?:[A-Za-z]{2,6}-(?=[A-Za-z]{1,6}-?\d))?"
+    r"[A-Za-z]{0,6}[-/ ]?\d[A-Za-z0-9]{0,40}(?:[-./][A-Za-z0-9]{1,20}){0,6}(?:\ \d{2,10}){0,4})(?![A-Za-z0-9])"
+)
 _BARE_ID = re.compile(
     r"(?<![\w.,/+-])(?:"
-    r"\d{2}-\d{5,9}|\d{3,6}-\d{4,7}(?:-[A-Z0-9]{1,4})?|\d{6,14}"
+    r"\d{2}-\d{5,9}|\d{3,6}-\d{4,7}(?:-[A-Z0-9]{1,4})?|\d{6,40}"
+    r"|[A-Z]{2,6}-[A-Z]{1,4}\d{4,14}"
     r"|[A-Z]{1,6}[-#]?\d{5,14}[A-Z]{0,2}|\d{1,4}[A-Z]{1,3}\d{4,10}"
     r"|[A-Z0-9]{2,6}-\d{2,8}-[A-Z0-9]{2,10}|[A-Z]{1,4}\d{2,4}-\d{3,9}|[A-Z]{2,6}-\d{4,12}"
     r"|\d[A-Z][A-Z0-9]\d-?[A-Z][A-Z0-9]\d-?[A-Z]{2}\d{2}"
     r"|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
     r"|\(\d{6,12}\)"
-    # Letters and digits by turns, as in serial numbers and templates; five digits, or it is a sequence or a compound.
-    r"|(?=(?:[A-Z]{0,6}\d){5})[A-Z](?=[A-Z]*\d+[A-Z])[A-Z0-9]{7,19}"
+    # Letters and digits by turns, as in serial numbers; with less than five digits it is a sequence or a compound, and
+    # `L1L2L3L4L5` is a row of levels.
+    r"|(?!(?:[CDLST]\d{1,2})+\b)(?=(?:[A-Z]{0,6}\d){5})[A-Z](?=[A-Z]*\d+[A-Z])[A-Z0-9]{7,19}"
     r")(?![\w%]|[.,]\d|[-/]\d)"
 )
+_CARD = re.compile(
+    r"(?=[3-6])(?<![\w.,/-])\d{4}(?:(?P<s>[ -])\d{4}(?P=s)\d{4}(?P=s)\d{1,7}|(?P<t>[ -])\d{6}(?P=t)\d{5})(?![\w%]|[.,/-]\d)"
+)
+"""Numbers of payment cards in their groups; the first digit is that of banks and travel (ISO/IEC 7812-1)."""
 SPOKEN_DIGITS = 7
 """Number words in a row that are a phone number; shorter rows are counts and levels."""
 
@@ -89,8 +102,18 @@ def find_patterns(reading: Reading, words: Lexicon, dates: Iterable[Span] = ()) 
     for match in _BARE_ID.finditer(text):
         if not expressions["units"].match(text, match.end()) and not _within(match.span(), dated):
             yield Span(match.start(), match.end(), "ID", "id-bare")
+    for match in _CARD.finditer(text):
+        if _has_check_digit(match.group()):
+            yield Span(match.start(), match.end(), "ID", "id-card")
     yield from _ages(text, words)
     yield from find_addresses(reading, words)
+
+
+def _has_check_digit(number: str) -> bool:
+    """Whether the digits add up as on payment and insurance cards (ISO/IEC 7812-1, annex B): four years in a row do not."""
+    digits = [int(character) for character in number if character.isdigit()]
+    total = sum(sum(divmod(2 * digit, 10)) if place % 2 else digit for place, digit in enumerate(digits[::-1]))
+    return total % 10 == 0
 
 
 def _labelled_phones(text: str, words: Lexicon) -> Iterator[Span]:
@@ -147,9 +170,11 @@ def _labelled_ids(text: str, words: Lexicon, dated: list[tuple[int, int]]) -> It
 
 def _ages(text: str, words: Lexicon) -> Iterator[Span]:
     """Ages of 90 and more (45 CFR 164.514(b)(2)(i)(C)): the number only."""
-    for match in words.expressions["age"].finditer(text):
-        for number in match.groupdict():
-            if match[number]:
-                yield Span(*match.span(number), "AGE", "age")
+    # Most texts hold no such number: the long expression is not asked then (a tenth of the engine's time).
+    for name in ("age", "age_in_words") if _HIGH_NUMBER.search(text) else ("age_in_words",):
+        for match in words.expressions[name].finditer(text):
+            for number in match.groupdict():
+                if match[number]:
+                    yield Span(*match.span(number), "AGE", "age")
     for match in _DICOM_AGE.finditer(text):
         yield Span(match.start(), match.end(), "AGE", "age")

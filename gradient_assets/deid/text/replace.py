@@ -14,6 +14,7 @@ from typing import Literal
 
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Person
+from gradient_assets.deid.text.births import BIRTH_RULE
 from gradient_assets.deid.text.calendar_dates import WrittenDate, read_date
 from gradient_assets.deid.text.lexicon import Lexicon
 from gradient_assets.deid.text.spans import Span
@@ -26,6 +27,7 @@ MAX_PLAIN_AGE = 89
 """Ages above it are pooled (45 CFR 164.514(b)(2)(i)(C))."""
 POOLED_AGE = "90+"
 
+_ORDERS = ("mdy", "dmy", "ymd")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?\+?")
 _ZIP = re.compile(r"(?<!\d)(\d{5})(?:-\d{4})?(?=[\s.,;)]*$)")
 _ZIP3 = Path(__file__).with_name("zip3_restricted.txt")
@@ -59,13 +61,14 @@ class Replacer:
         self._date_order = date_order
         years = [int(date[:4]) for date in identifiers.study_dates if date[:4].isdigit()]
         self._study_year = max(years) if years else None
+        self._latest = self._study_year + 1 if self._study_year else None
         self._births = frozenset(identifiers.birth_dates)
         self._own_days = self._births | frozenset(identifiers.study_dates)
 
     def replacement(self, value: str, span: Span) -> str:
         """What stands in the place of `value`."""
         if span.kind == "DATE":
-            return self._date(value)
+            return self._date(value, span.rule)
         if span.kind == "AGE":
             return _NUMBER.sub(POOLED_AGE, value, count=1) if _NUMBER.search(value) else POOLED_AGE
         if self._surrogates is None:
@@ -93,14 +96,14 @@ class Replacer:
         kept = "000" if area in restricted_areas() else area
         return surrogates.address(value[: zip_code.start()]) + kept + value[zip_code.end() :]
 
-    def _date(self, value: str) -> str:
-        if self._surrogates is None and self._dates != "keep":
+    def _date(self, value: str, rule: str) -> str:
+        # The birth date is no date of an event.  Its year tells an age over 89, and a moved one a moved age: no profile keeps,
+        # cuts or moves it in a text.
+        if (self._surrogates is None and self._dates != "keep") or rule == BIRTH_RULE or self._is_birth_date(value):
             return "[DATE]"
-        latest = self._study_year + 1 if self._study_year else None
-        written = read_date(value, order=self._date_order, latest_year=latest, language=self._lexicon.language)
+        written = read_date(value, order=self._date_order, latest_year=self._latest, language=self._lexicon.language)
         if self._dates == "keep":
-            # The birth date is no date of an event: a profile that keeps dates does not keep it.
-            return "[DATE]" if self._is_birth_date(written) else value
+            return value
         if written is None:
             return "[DATE]"
         if self._dates == "year":
@@ -120,9 +123,16 @@ class Replacer:
         same = (moved.month, moved.day if written.day else 0) == (day.month, day.day if written.day else 0)
         return None if same or f"{moved:%Y%m%d}" in self._own_days else rendered
 
-    def _is_birth_date(self, written: WrittenDate | None) -> bool:
-        day = written.as_date() if written is not None and written.day else None
-        return day is not None and f"{day:%Y%m%d}" in self._births
+    def _is_birth_date(self, value: str) -> bool:
+        """Whether the value is a known birth date in any order of day and month."""
+        if not self._births:
+            return False
+        for order in _ORDERS:
+            written = read_date(value, order=order, latest_year=self._latest, language=self._lexicon.language)
+            day = written.as_date() if written is not None and written.day else None
+            if day is not None and f"{day:%Y%m%d}" in self._births:
+                return True
+        return False
 
     def _year_may_stay(self, year: int) -> bool:
         """A year that tells an age over 89 does not stay."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gradient_assets.deid.text.known import LONGEST_DESCRIPTOR
+from gradient_assets.deid.text.known_words import LONGEST_DESCRIPTOR
 from gradient_assets.deid.text.name_reader import NameReader, Trust
 from gradient_assets.deid.text.reading import LETTER, LOWER
 from gradient_assets.deid.text.spans import Span
@@ -24,7 +24,9 @@ WINDOW = 120
 _SIGNED = "s"
 """`/s/` before a typed signature, in any language."""
 
-_INITIALS_LINE = re.compile(r"(?m)(?<![\w/])([A-Z]{2,4}|(?<![^\n])[a-z]{2,3})\s?([/:])\s?([A-Za-z]{2,4})(?![\w/])")
+_INITIALS_LINE = re.compile(
+    r"(?m)(?<![\w/])([A-Z]{2,4}|(?:(?<![^\n])|(?<=[.:]\ ))[a-z]{2,3})\s?([/:])\s?([A-Za-z]{2,4})(?![\w/])"
+)
 _ONLY_WHEN = re.compile(
     r"(?:[\d/:.,;@() -]|(?:am|pm|hrs|at|on|[DTRJ]|DD|DT|TD|TT|job|date|time)(?![A-Za-z])){0,60}", re.IGNORECASE
 )
@@ -127,6 +129,8 @@ def _typists(reader: NameReader) -> Iterator[Span]:
         labelled = bool(lexicon.expressions["dictation_line"].search(head))
         alone = bool(_ONLY_WHEN.fullmatch(head) and _ONLY_WHEN.fullmatch(tail))
         clinical = first.lower() in lexicon.clinical and second.lower() in lexicon.clinical
+        if first.islower() and head.strip() and not labelled:
+            continue
         units = second in lexicon.cues["units_in_lower_case"] or first.lower() in lexicon.cues["units_before_slash"]
         if (units or clinical) and not labelled:
             continue

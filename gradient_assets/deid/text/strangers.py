@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gradient_assets.deid.text.known import LONGEST_DESCRIPTOR
+from gradient_assets.deid.text.known_words import LONGEST_DESCRIPTOR
 from gradient_assets.deid.text.name_reader import NameReader, Trust
 from gradient_assets.deid.text.reading import CAPITAL, LETTER, LOWER, UPPER
 from gradient_assets.deid.text.spans import Span

@@ -159,6 +159,21 @@ def town_forms(value: str) -> Iterator[Form]:
                 yield _joined(sequence, "address", "town", "words")
 
 
+def town_names(value: str) -> Iterator[tuple[str, ...]]:
+    """The town of an address, none of whose words is an ordinary one."""
+    for number, part in enumerate(re.split(r"[,;^\r\n]+|\\", value)):
+        sequence = tuple(token for token in tokens(part) if token.isalpha())
+        while sequence and len(sequence[-1]) == 2:  # the state
+            sequence = sequence[:-1]
+        if number and sequence and not any(is_ordinary(token) or is_street_word(token) for token in sequence):
+            yield sequence
+
+
+def is_street_word(token: str) -> bool:
+    """Whether a token is a word for a street or a part of a house."""
+    return token in table("streets") or any(token in short for short in table("streets").values())
+
+
 def institution_forms(value: str) -> Iterator[Form]:
     """The institution's full name, if it is long and not made of ordinary words alone."""
     for spelling in spellings(value):

@@ -29,7 +29,7 @@ from gradient_assets.deid.verify.folding import (
     readable_runs,
     text_views,
 )
-from gradient_assets.deid.verify.forms import forms_of, is_uid, town_forms
+from gradient_assets.deid.verify.forms import forms_of, is_uid, town_forms, town_names
 from gradient_assets.deid.verify.index import IdentifierIndex
 from gradient_assets.deid.verify.names import PersonName, people
 from gradient_assets.deid.verify.vocabulary import is_degenerate, is_ordinary, is_placeholder, word_set, words
@@ -40,10 +40,27 @@ MIN_FUZZY = 6
 """Letters of a name part that counts with one typing error."""
 MIN_FRAGMENT = 6
 """Characters of an id that count as a fragment of it."""
+MIN_SPREAD = 7
+"""Letters of a name part that counts in pieces as well: `Q U O R V A T H`, `Quor-` and `vath` on the next line."""
+MAX_GAP = 3
+"""Signs between two pieces: a hyphen and a line break."""
 READABLE_RUN = 8
 """Bytes in a row that must be readable for weak forms to be looked for in a value that is no text."""
 _CACHED_PATIENTS = 256
 
+MIN_LOGIN = 4
+"""Letters of a family name that counts in a login, with initials before or behind it (`jgomez`, `gomezj`)."""
+MIN_TOWN = 4
+"""Letters of a town that counts by itself."""
+
+_DIGITS_READ = str.maketrans("0134568", "oleasgb")
+_LETTERS_READ = (("rn", "m"), ("vv", "w"), ("cl", "d"))
+"""What optical recognition makes of letters, put right."""
+_LONG_NUMBER = re.compile(r"(?<![\d.])\d{9,}")
+_POSTAL_CODE = re.compile(r"(?<!\w)\d{5}(?=(?:-\d{4})?(?:\s*$|[\s,;]))")
+_BORN = re.compile(
+    r"(?:\bborn|\bd\.?o\.?b|\by\.?o\.?b|birth|\bgeb|\bjahrgang|\bnac)[^\d\n]{0,24}((?:18|19|20)\d\d)(?!\d)"
+)
 _DERIVED = re.compile(r"(?<![a-z0-9])(?:[pax][a-z2-7]{15,16}|[0-9a-f]{32}|2\.25\.\d{1,39})(?![a-z0-9])")
 """What the platform writes in place of identifiers: pseudonyms, tokens of 32 hexadecimal digits, new UIDs."""
 _TOKEN = re.compile(r"[^\W_]+")
@@ -61,10 +78,14 @@ class OwnRecord:
         extra = [form for value in identifiers.addresses for form in town_forms(value)]
         self.index = IdentifierIndex([*forms_of(identifiers), *extra], {})
         self.births = known_days(identifiers.birth_dates)
+        self.birth_digits = {f"{day:{form}}" for day in self.births for form in ("%Y%m%d", "%d%m%Y", "%m%d%Y")}
+        self.towns = {town for value in identifiers.addresses for town in town_names(value) if len(town[0]) >= MIN_TOWN}
+        self.codes = {code for value in identifiers.addresses for code in _POSTAL_CODE.findall(value)}
         self.studies = known_days(identifiers.study_dates)
         self.kind_of_part: dict[str, str] = {}
         self.companions: dict[str, set[str]] = {}
         self.initials: dict[str, set[str]] = {}
+        self.logins: dict[str, str] = {}
         for kind, values in (
             ("name", identifiers.patient_names),
             ("relative", identifiers.relatives),
@@ -72,6 +93,8 @@ class OwnRecord:
         ):
             for name in (name for value in values for name in people(value)):
                 self._learn(name, kind)
+        self.spread = {part for part in self.kind_of_part if len(part) >= MIN_SPREAD and not is_ordinary(part)}
+        self.beginnings = {part[:length] for part in self.spread for length in range(1, len(part) + 1)}
         self.fuzzy = [part for part in self.kind_of_part if len(part) >= MIN_FUZZY and not is_ordinary(part)]
         numbers = (*identifiers.patient_ids, *identifiers.accession_numbers, *identifiers.other_ids)
         self.ids = {glue(value) for value in numbers if is_countable_id(value)}
@@ -91,11 +114,20 @@ class OwnRecord:
                 self.kind_of_part.setdefault(part, kind)
                 self.initials.setdefault(part, set()).update(given[0] for given in (*name.given, *name.middle))
 
+        for part in name.family:
+            if len(part) < MIN_LOGIN or not part.isalpha() or is_placeholder(part):
+                continue
+            letters = [given[0] for given in (*name.given, *name.middle)]
+            for initials in {*letters, "".join(letters)} - {""}:
+                self.logins.update((one, kind) for one in (initials + part, part + initials) if not is_ordinary(one))
+
     def hits(self, view: View, where: str) -> Iterator[Hit]:
         """Weak forms in one view of the text; the strong ones come from `index`."""
         found = [_Word(match[0], match.start(), match.end()) for match in _TOKEN.finditer(_masked(view.folded))]
         for place, word in enumerate(found):
             yield from self._name_hits(view, found, place, where)
+            if word.folded in self.beginnings:
+                yield from self._spread_hits(found, place, where)
             if len(word.folded) >= 2 and any(sign.isdigit() for sign in word.folded):
                 yield from self._id_hits(found, place, where)
 
@@ -105,6 +137,10 @@ class OwnRecord:
         if part is None:
             if self._misspelt(word.folded):
                 yield Hit("name", where, "one_typing_error", word.start, word.end)
+            elif word.folded in self.logins:
+                yield Hit(self.logins[word.folded], where, "login", word.start, word.end)
+            elif (read := self._misread(word.folded)) is not None:
+                yield Hit(self.kind_of_part[read], where, "misread_name", word.start, word.end)
             return
         kind = self.kind_of_part[part]
         following = found[place + 1].folded if place + 1 < len(found) else ""
@@ -114,6 +150,19 @@ class OwnRecord:
             yield Hit(kind, where, "name_part", word.start, word.end)
         elif self._in_name_context(view, found, place, part):
             yield Hit(kind, where, "name_part_in_context", word.start, word.end)
+
+    def _spread_hits(self, found: list[_Word], place: int, where: str) -> Iterator[Hit]:
+        """A long part whose letters stand apart; two words that mean something (`white head`) are no name."""
+        glued = ""
+        for last in range(place, len(found)):
+            glued += found[last].folded
+            if glued not in self.beginnings or found[last].start - found[max(place, last - 1)].end > MAX_GAP:
+                return
+            pieces = found[place : last + 1]
+            if glued in self.spread and len(pieces) > 1:
+                if not all(len(piece.folded) > 1 and is_ordinary(piece.folded) for piece in pieces):
+                    yield Hit(self.kind_of_part[glued], where, "name_in_pieces", found[place].start, found[last].end)
+                return
 
     def _part(self, folded: str) -> str | None:
         if folded in self.kind_of_part:
@@ -134,6 +183,31 @@ class OwnRecord:
             and OSA.distance(part, folded, score_cutoff=1) <= 1
             for part in self.fuzzy
         )
+
+    def _misread(self, folded: str) -> str | None:
+        """The part that a machine may have read as this word: `g0mez`, `gornez`."""
+        if len(folded) < MIN_LOGIN or is_ordinary(folded):
+            return None
+        digits = sum(sign.isdigit() for sign in folded)
+        readings = {folded.replace(shown, letter) for shown, letter in _LETTERS_READ if shown in folded}
+        if digits and digits * 2 < len(folded):
+            read = folded.translate(_DIGITS_READ)
+            readings |= {read, read.replace("l", "i") if "1" in folded else read}
+        return next((one for one in readings if one in self.kind_of_part and not is_ordinary(one)), None)
+
+    def place_hits(self, view: View, where: str) -> Iterator[Hit]:
+        """The town and the postal code by themselves.  For reports only: in a header, the hospital's own town may stay."""
+        words_of = [_Word(match[0], match.start(), match.end()) for match in _TOKEN.finditer(view.folded)]
+        for place, word in enumerate(words_of):
+            for town in self.towns:
+                if word.folded != town[0] or tuple(one.folded for one in words_of[place : place + len(town)]) != town:
+                    continue
+                last = words_of[place + len(town) - 1]
+                following = words_of[place + len(town)].folded if place + len(town) < len(words_of) else ""
+                if view.cased[word.start].isupper() and following not in word_set("eponym_nouns"):
+                    yield Hit("address", where, "own_town", word.start, last.end)
+            if word.folded in self.codes and view.folded[max(0, word.start - 1) : word.start] not in (".", ","):
+                yield Hit("address", where, "own_postal_code", word.start, word.end)
 
     def _in_name_context(self, view: View, found: list[_Word], place: int, part: str) -> bool:
         """`J. White`, `White, J.`, `Mr. White`, `White^John`: capitals, and a title, initial or other part beside it."""
@@ -195,11 +269,22 @@ class OwnRecord:
     def date_hits(self, view: View, where: str, *, study_dates: bool) -> Iterator[Hit]:
         """The birth date, and on demand the study dates, in any rendering."""
         births = self.births_but(study_dates)
+        if self.birth_digits:
+            for match in _LONG_NUMBER.finditer(_masked(view.folded)):
+                if any(digits in match[0] for digits in self.birth_digits):
+                    yield Hit("birth_date", where, "birth_date_in_number", match.start(), match.end())
         for written in written_dates(_masked(view.folded)):
             if written.readings & births:
                 yield Hit("birth_date", where, "own_birth_date", written.start, written.end)
             elif study_dates and written.readings & self.studies:
                 yield Hit("study_date", where, "own_study_date", written.start, written.end)
+
+    def year_hits(self, view: View, where: str) -> Iterator[Hit]:
+        """The year of birth behind a label of birth."""
+        years = {str(day.year) for day in self.births}
+        for match in _BORN.finditer(view.folded) if years else ():
+            if match[1] in years:
+                yield Hit("birth_date", where, "own_birth_year", *match.span(1))
 
 
 class _Word:
@@ -231,7 +316,8 @@ def _masked(folded: str) -> str:
 def residual_in_text(
     text: str, identifiers: KnownIdentifiers, *, study_dates: bool = False, where: str = "text"
 ) -> list[Hit]:
-    """What is left of the patient's own identifiers in text that was cleaned, place by place.
+    """What is left of the patient's own identifiers in text that was cleaned, place by place; the town, the postal code and
+    a year of birth behind its label among them.
 
     Hits carry offsets into `text`, so that they can be blacked out; those that only show when an escape (`&uuml;`, `%20`) is
     undone have none.  `study_dates`: also count the original study dates (a profile that shifts or coarsens them).
@@ -240,7 +326,8 @@ def residual_in_text(
     found: dict[tuple[Hit, int | None, int | None], Hit] = {}
     for number, view in enumerate(text_views(text)):
         seen = {(hit.kind, hit.rule) for hit in found.values()}
-        for hit in _hits_in(record, view, where, study_dates):
+        in_reports = (*record.place_hits(view, where), *record.year_hits(view, where))
+        for hit in (*_hits_in(record, view, where, study_dates), *in_reports):
             if number == 0 and hit.start is not None and hit.end is not None:
                 start, end = original_span(text, hit.start, hit.end)
                 found[hit, start, end] = replace(hit, start=start, end=end)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
 from importlib import resources
+from math import prod
 from typing import Any, Protocol
 
 from pydicom import Dataset
@@ -64,10 +65,16 @@ _YEAR_ONLY = {
 _AGE = re.compile(r"(\d{3})([DWMY])")
 _UNITS_A_YEAR = {"Y": 1.0, "M": 12.0, "W": 52.0, "D": 365.0}
 _DATE_VRS = frozenset({"DA", "DT", "TM"})
+_NEVER_KEPT = frozenset({"AE", "UR"})
+_BLOBS = frozenset({"OB", "UN"})
+_KNOWN_BLOBS = frozenset(
+    {0x00282000, 0x00701808, 0x54000110, 0x54000112, 0x5400100A, 0x54001010, 0x7FE00008, 0x7FE00009, 0x7FE00010}
+)
+"""Bytes that no table lists and that are pictures, waves or tables of colours; all others may hold a text."""
 
 _BIRTH_DATE, _IDENTITY_REMOVED, _METHODS, _LONGITUDINAL_TAG = 0x00100030, 0x00120062, 0x00120064, 0x00280303
 _BURNED_IN, _PATIENT_ID, _ACCESSION = 0x00280301, 0x00100020, 0x00080050
-_CODE_VALUE = 0x00080100
+_CODE_VALUE, _PIXELS = 0x00080100, 0x7FE00010
 _SPECIFIC_CHARACTER_SET = 0x00080005
 _WRITTEN_ANEW = frozenset({_IDENTITY_REMOVED, 0x00120063, _METHODS, _LONGITUDINAL_TAG, _SPECIFIC_CHARACTER_SET})
 _FILE_META = frozenset(0x00020000 | number for number in (0, 1, 2, 3, 0x10, 0x12, 0x13))
@@ -151,7 +158,12 @@ def file_breaches(dataset: Dataset, original: Level | None, promise: Promise) ->
     can't be read."""
     written = level_of_dataset(dataset)
     return sorted(
-        {*profile_breaches(written, original, promise), *_meta_breaches(dataset, written), *_pixel_claims(written)}
+        {
+            *profile_breaches(written, original, promise),
+            *_meta_breaches(dataset, written),
+            *_pixel_claims(written),
+            *_behind_pixels(dataset),
+        }
     )
 
 
@@ -167,6 +179,17 @@ def _meta_breaches(dataset: Dataset, written: Level) -> Iterator[Hit]:
 def _pixel_claims(written: Level) -> Iterator[Hit]:
     if _first(written, _BURNED_IN) == "YES":
         yield _hit("burned_in_annotation", "", _BURNED_IN)
+
+
+def _behind_pixels(dataset: Dataset) -> Iterator[Hit]:
+    """Bytes behind the last uncompressed sample: no viewer shows them, no reader of pictures sees them."""
+    element = dataset.get(_PIXELS)
+    if element is None or element.is_undefined_length:
+        return
+    sizes = (dataset.get(keyword) or 1 for keyword in ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames"))
+    expected = (prod(map(int, sizes)) * int(dataset.get("BitsAllocated") or 8) + 7) // 8
+    if len(element.value or b"") > expected + expected % 2:
+        yield _hit("bytes_behind_pixels", "", _PIXELS)
 
 
 def _attestation(written: Level, promise: Promise) -> Iterator[Hit]:
@@ -250,7 +273,7 @@ class _Judge:
             return "unknown_element"
         if element.vr == "PN":
             return _basic("D", element, before)
-        return ""
+        return "not_removed" if element.vr in _NEVER_KEPT or (element.vr in _BLOBS and tag not in _KNOWN_BLOBS) else ""
 
     def _birth_date(self, element: Element, before: Element | None) -> str:
         match self._promise.birth_date:

@@ -15,7 +15,7 @@ from tests.fakes.small_home import PlantedFinder
 
 LINE_BYTES = 200
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir")
+CHANGES = ("os.rename", "os.remove")
 
 
 def changed(event, args):

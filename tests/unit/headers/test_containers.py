@@ -12,11 +12,11 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames, parse_basic_offsets
 
-from gradient_assets.deid.headers import Profile
+from gradient_assets.deid.headers import Profile, read_dataset
 from gradient_assets.deid.identity import Pseudonymizer, SecretKey
 from gradient_assets.deid.instance import InstanceCleaner
 from gradient_assets.deid.reasons import Reason, Refused
-from tests.unit.headers.instances import as_bytes, instance, item, sequence
+from tests.unit.headers.instances import as_bytes, cleaned, instance, item, sequence
 from tests.unit.pixels import objects
 from tests.unit.pixels.objects import FixedFinder, gradient, object_of, stack
 
@@ -193,7 +193,6 @@ REFUSED = {
     "an encapsulated document": (stored(picture(EncapsulatedDocument=even(NAME))), Reason.ENCAPSULATED_DOCUMENT),
     "a directory": (before_pixels(explicit(0x00041220, b"SQ", b"")), Reason.DICOMDIR),
     "audio": (stored(instance(SOPClassUID="1.2.840.10008.5.1.4.1.1.9.4.1")), Reason.SOP_CLASS_NOT_ADMITTED),
-    "bytes behind the end": (WHOLE + NAME, Reason.TRUNCATED),
 }
 
 
@@ -203,6 +202,44 @@ def test_containers_that_nobody_can_clean_are_refused(place, cleaner):
     with pytest.raises(Refused) as refusal:
         cleaner.clean(planted)
     assert refusal.value.reason is reason
+
+
+BEHIND = {
+    "text": NAME,
+    "text of a few letters": NAME[:5],
+    "much text": NAME * 9000,
+    "capitals": NAME.upper() * 9000,
+    "another object": stored(picture(PatientName="Zymurgy^Quentin")),
+    "another object with a preamble": b"II*\0" + NAME.ljust(124) + stored(picture(PatientName="Zymurgy^Quentin"))[128:],
+    "filler of FF": b"\xff" * 100 + NAME,
+    "zeros and text": b"\0" * 61 + NAME,
+    "padding": explicit(0xFFFCFFFC, b"OB", even(NAME)),
+    "padding that is cut": explicit(0xFFFCFFFC, b"OB", even(NAME))[:-4],
+}
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+@pytest.mark.parametrize("behind", BEHIND)
+def test_what_follows_the_data_set_is_gone(behind, syntax, cleaner):
+    content = cleaner.clean(stored(picture(), syntax) + BEHIND[behind]).content
+    assert NAME not in content
+    assert b"Zymurgy" not in content
+    assert np.array_equal(stack(pydicom.dcmread(io.BytesIO(content))), GREY)
+
+
+@pytest.mark.parametrize("behind", [name for name in BEHIND if name != "text of a few letters"])
+def test_what_follows_a_data_set_without_pixels_is_gone(behind, longitudinal):
+    _, written, after = cleaned(longitudinal, as_bytes(instance(ImageComments="ok")) + BEHIND[behind])
+    assert b"Zymurgy" not in written
+    assert after.ImageComments == "ok"
+
+
+@pytest.mark.parametrize("most", sorted({*range(1, 60)} - {10, 52}))  # 10 and 52 bytes are whole elements
+def test_an_object_that_breaks_off_is_not_taken_for_one_with_something_behind(most):
+    plain = as_bytes(instance(ImageComments="A nodule of 3 mm in the left lung.", WindowCenter="40"))
+    with pytest.raises(Refused) as refusal:
+        read_dataset(plain[:-most])
+    assert refusal.value.reason is Reason.TRUNCATED
 
 
 def test_what_follows_a_deflated_data_set_is_gone(cleaner):
@@ -251,9 +288,16 @@ AROUND_FRAGMENTS = {
         Reason.PIXEL_GEOMETRY,
     ),
     "bytes between fragments": (ENCAPSULATED[:END_AT] + even(NAME) + ENCAPSULATED[END_AT:], Reason.TRUNCATED),
-    "bytes behind the delimiter": (ENCAPSULATED + even(NAME), Reason.TRUNCATED),
-    "a delimiter with a value": (ENCAPSULATED[:END_AT] + implicit(0xFFFEE0DD, even(NAME)), Reason.TRUNCATED),
 }
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [ENCAPSULATED + even(NAME), ENCAPSULATED[:END_AT] + implicit(0xFFFEE0DD, even(NAME))],
+    ids=["behind the delimiter", "as its value"],
+)
+def test_what_follows_the_last_fragment_is_gone(planted, cleaner):
+    assert NAME not in cleaner.clean(planted).content
 
 
 @pytest.mark.parametrize("place", AROUND_FRAGMENTS)

@@ -126,3 +126,17 @@ def test_every_packaged_file_gives_columns_identifiers_and_json(path):
     assert columns_of(ds).keys() == columns_of(Dataset()).keys()
     assert identifiers_of(ds).as_dict()
     assert isinstance(from_json_header(to_json_header(ds)), Dataset)
+
+
+@pytest.mark.parametrize("vr", ["OB", "UN", "OW", "US", "DA", "SQ", "ZZ"])
+def test_what_identifies_is_known_whatever_vr_the_file_states(vr, longitudinal):
+    ds = instance(ImageComments="Zymurgy ok, ACC99123")
+    for tag, value in ((0x00100010, b"Zymurgy^Quentin "), (0x00100020, b"MRN-0077123 "), (0x00080050, b"ACC99123")):
+        ds._dict[BaseTag(tag)] = RawDataElement(BaseTag(tag), vr, len(value), value, 0, False, True)
+    found = identifiers_of(ds)
+    assert (found.patient_names, found.patient_ids) == (("Zymurgy^Quentin",), ("MRN-0077123",))
+    assert found.accession_numbers == ("ACC99123",)
+    assert columns_of(ds)["patient_id"] == "MRN-0077123"
+    cleaned = longitudinal.clean(ds, found)
+    assert cleaned.person.pseudonym == longitudinal.pseudonymizer.person("MRN-0077123").pseudonym
+    assert "Zymurgy" not in str(cleaned.dataset.ImageComments)

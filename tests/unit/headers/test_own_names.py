@@ -50,3 +50,8 @@ def test_without_names_nothing_is_cut():
 
 def test_a_word_of_radiology_stays_at_the_end_of_a_description():
     assert pattern_of(("Chest^Ann",), ()).sub("[NAME]", "CT Chest") == "CT Chest"
+
+
+@pytest.mark.parametrize("text", ["ŁóŻań ok", "ŻAŃŁÓ ok", "Łó Żań ok"])
+def test_a_name_with_letters_that_few_words_have_is_found_joined(text):
+    assert pattern_of(("Łó^Żań",), ()).sub("[NAME]", text) == "[NAME] ok"

@@ -5,7 +5,6 @@ Belongs here: cases.  A stranger is somebody of whom the hospital's records say 
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable
 
 import gradient_assets.deid.text.engine as engine
@@ -63,13 +62,12 @@ def draws() -> Callable[..., object]:
     return digest
 
 
-SHIFTED = datetime.date(2019, 3, 4)
-
 CASES = [
     rule("known names: in full", KnownMatcher, "find_names", "zebulon quillfeather, cough.", "quillfeather"),
     rule("known names: one family name", KnownMatcher, "find_names", "quillfeather came for a scan.", "quillfeather"),
-    rule("known numbers", KnownMatcher, "find_numbers", "Compare with 7 71204 there.", "71204"),
-    rule("known places", KnownMatcher, "find_places", "Came back from marsh cove.", "marsh cove"),
+    rule("known numbers", KnownMatcher, "find_numbers", "Compare with 771204 there.", "771204"),
+    rule("known numbers: written apart", KnownMatcher, "find_numbers", "Compare with 7 71204 there.", "71204"),
+    rule("known places", KnownMatcher, "find_places", "Came back from thornaby reach.", "thornaby reach"),
     rule("known addresses", KnownMatcher, "find_places", "Lives in marrowbone lane.", "marrowbone"),
     pattern("phones", "PHONE", "Call (596)-268-0276 for questions.", "(596)"),
     pattern("phones without a shape", "PHONE", "Phone: 268 0276", "268 0276"),
@@ -79,11 +77,11 @@ CASES = [
     pattern("social security numbers", "ID", "The number 219-09-9999 was given.", "219-09-9999"),
     pattern("pagers", "PHONE", "Pager 88172 was called.", "88172"),
     rule("addresses", patterns, "find_addresses", "She lives at 482 Tamarind Street, Ashbrook, OR 97999.", "Tamarind"),
-    rule("facilities", engine, "find_facilities", "Seen at Lakewood Clinic.", "Lakewood"),
-    rule("places of care", engine, "find_places_of_care", "She came from Tamarind Court Nursing Home.", "Tamarind"),
+    rule("facilities", engine, "find_facilities", "Done at TVH hospital.", "TVH"),
+    rule("places of care", engine, "find_places_of_care", "She was seen at Riverside Commons.", "Commons"),
     Mutation("dates", REPORTS, Sent(reports=("Compared with March 7, 2018.",)), "March 7, 2018", dates_off),
     Mutation("dates without a year", REPORTS, Sent(reports=("Compared with the study of 3/17.",)), "3/17", dates_off),
-    pattern("ages of 90 and more", "AGE", "A 94 year old woman with cough.", "94 year"),
+    pattern("ages of 90 and more in texts", "AGE", "A 94 year old woman with cough.", "94 year"),
     rule("titles", engine, "find_cued", "Dr. White agreed.", "White"),
     rule("cues", engine, "find_cued", "discussed with dr. rose.", "rose"),
     rule("signatures", engine, "find_signatures", "Stable.\n\nJohn Brown", "Brown"),
@@ -95,7 +93,7 @@ CASES = [
         "moved study date of a report",
         REPORTS,
         Sent(reports=("No effusion.",)),
-        str(SHIFTED),
+        "datetime.date(2019, 3, 4)",
         lambda off: off.instead(report_steps, "date_under", lambda original, profile, day, days: day),
     ),
     Mutation(

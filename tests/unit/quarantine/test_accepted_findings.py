@@ -154,13 +154,13 @@ def test_a_finding_in_a_whole_instance_of_a_release():
 
     @dataclass
     class Leaky:
-        """The header engine, but for one text that it puts back."""
+        """The header engine, but for one text that it puts back, in a form that has no place to black out."""
 
         engine: HeaderEngine
 
         def clean(self, dataset, known):
             cleaned = self.engine.clean(dataset, known)
-            cleaned.dataset.SeriesDescription = "AX T1 HEADNECK01"
+            cleaned.dataset.SeriesDescription = "AX T1 HEADN&#69;CK01"
             return cleaned
 
     content = image(1, [])

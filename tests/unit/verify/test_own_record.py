@@ -34,6 +34,9 @@ PLANTED = [
     (OWN, "name", "wanderbilt"),
     (OWN, "name", "Margarat"),
     (OWN, "name", "M. Vanderbilt"),
+    (OWN, "name", "V A N D E R B I L T was seen"),
+    (OWN, "name", "seen with Vander-\nbilt"),
+    (OWN, "name", "Van derbilt"),
     (OWN, "name", "VANDERBILT_M"),
     (OWN, "relative", "per daughter Mildred"),
     (OWN, "physician", "Dr. Oyelaran"),
@@ -82,6 +85,8 @@ def test_own_identifier_is_found(known, kind, text):
 
 
 CLEAN = [
+    (KnownIdentifiers(patient_names=("Whitehead^John",)), "white head of pus"),
+    (OWN, "van. The nurse, der bilt: vander"),
     (OWN, "[NAME] was seen on 3/14/2012, MRN [ID]. Findings are stable."),
     (OWN, "PMARGARETABCDEFGH PABCDEFGHIJKLMNOP 2.25.4451450612345 0f44514506ab4cdd9e1f4c0a7b3d2e10"),
     (OWN, "Rose-coloured? The rose is ordinary, so is a rise."),

@@ -130,6 +130,8 @@ def test_dates_move_together_within_the_bounds(element, rule):
         (0x00101010, Element("AS", ("093Y",)), "age_over_ninety"),
         (0x0008009C, Element("PN", ("Oakmere^Tabitha",)), "not_emptied"),
         (0x00080014, Element("UI", ("1.9.9.9",)), "uid_not_new"),
+        (0x00404073, Element("UR", ("http://pacs.northgate.org",)), "not_removed"),
+        (0x00686300, Element("OB", is_bulk=True), "not_removed"),
     ],
 )
 def test_what_never_may_stand_there_is_a_breach(tag, element, rule):
@@ -146,6 +148,7 @@ def test_what_never_may_stand_there_is_a_breach(tag, element, rule):
         (0x00181200, Element("DA", ("19000101",))),
         (0x00101010, Element("AS", ("090Y",))),
         (0x60000010, Element("US", ("512",))),  # rows of an overlay that is gone
+        (0x00282000, Element("OB", is_bulk=True)),  # a table of colours
         (0x00080016, Element("UI", ("1.2.840.10008.5.1.4.1.1.4",))),
         (0x00081030, Element("LO", ("MR BRAIN",))),  # a description: C keeps what names nobody
     ],
@@ -237,6 +240,18 @@ def test_a_delivered_file_holds():
     assert file_breaches(delivered(), pair()[1], LONGITUDINAL) == []
 
 
+def with_pixels(length):
+    def change(ds):
+        ds.Rows, ds.Columns, ds.BitsAllocated = 3, 1, 8
+        ds.add_new(0x7FE00010, "OB", bytes(length))
+
+    return change
+
+
+def test_a_byte_of_padding_behind_the_last_sample_is_allowed():
+    assert file_breaches(delivered(with_pixels(4)), pair()[1], LONGITUDINAL) == []
+
+
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
@@ -244,6 +259,7 @@ def test_a_delivered_file_holds():
         (lambda ds: setattr(ds.file_meta, "MediaStorageSOPInstanceUID", "1.2.3.4.1"), "file_meta_differs"),
         (lambda ds: setattr(ds.file_meta, "SourceApplicationEntityTitle", "NORTHGATE"), "file_meta_element"),
         (lambda ds: setattr(ds, "PatientAddress", "12 Larch Row"), "not_removed"),
+        (with_pixels(5), "bytes_behind_pixels"),
     ],
 )
 def test_file_meta_and_claims_are_judged_too(change, rule):
