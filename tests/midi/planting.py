@@ -39,6 +39,11 @@ PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 LONGEST = {"SH": 16, "LO": 64, "UN": 64}
 
 
+def _is_sound(keyword: str, text: str) -> bool:
+    """Some base files hold `0000` as Patient's Sex, an address of a page, or Cyrillic declared as Latin-1: no right answer."""
+    return "://" not in text and text.isascii() and (keyword != "PatientSex" or len(text) == 1)
+
+
 class Planter:
     """Plants one file; `uids` names the UIDs of the run, so that files may refer to each other."""
 
@@ -70,7 +75,7 @@ class Planter:
 
     def _kept(self, ds: Dataset) -> None:
         for keyword in KEPT_AS_THEY_ARE:
-            if keyword in ds and (text := value_text(ds[keyword]).strip()) and "://" not in text:
+            if keyword in ds and (text := value_text(ds[keyword]).strip()) and _is_sound(keyword, text):
                 self.expect("text_retained", f"base {keyword}", text, int(ds[keyword].tag))
         for element in ds:
             if element.VR in NUMBERS and element.tag.group in (0x0018, 0x0028) and element.tag.element:
