@@ -68,8 +68,9 @@ def after(before, tmp_path_factory) -> Home:
     """The home after the command and the next run."""
     copy = Home(tmp_path_factory.mktemp("withdrawal") / "after")
     shutil.copytree(before.path, copy.path)
-    ids = str(made.ids_file(copy.path, *IDS))
-    done = copy.gradient("withdraw", "-H", HOSPITAL, "--patient-id-file", ids, "--by", "Ada", expect=3)  # one is unknown
+    done = copy.gradient(
+        "withdraw", "-H", HOSPITAL, "--patient-id-file", str(made.ids_file(copy.path, *IDS)), "--by", "Ada"
+    )
     (copy.path / "told.txt").write_text(done.stdout + done.stderr)
     copy.gradient("run", "-H", HOSPITAL)
     return copy
@@ -150,7 +151,6 @@ def test_after_it_finds_nobody_and_the_command_says_so(after):
 
 def test_the_operator_is_told_counts_and_whom_to_tell_and_no_id(after):
     told = (after.path / "told.txt").read_text()
-    assert told.startswith("1 of 2 ids match nobody here")
     assert "2 patients withdrawn (1 known here, 0 withdrawn before, 1 not known" in told
     assert "3 objects and 1 report rows of them lie in the hospital's own buckets" in told
     assert f"Tell {RECIPIENT}: 3 objects of release '{RELEASE}'" in told
