@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo ui test lint lock clean
+.PHONY: help install demo ui test integration lint lock clean
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -34,6 +34,10 @@ lint: install  ## style, types, import rules
 
 test: lint  ## all tests, and the rules above
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+# Servers in turn, not beside each other: a Flink cluster alone takes 4 GB. Parts are fetched once, into ~/.cache/gradient-parts.
+integration: install  ## tests against real servers and engines (Go, Java and Maven are needed for all of them)
+	$(BIN)/pytest -n 0 --durations 10 tests/integration
 
 lock:  ## write requirements.lock anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --extra dev --override requirements.overrides --no-header --no-annotate \

@@ -25,6 +25,9 @@ Value = str | int | float | bool | date | None
 THUMBNAIL_KEY: Final = re.compile(r"[a-z0-9-]{2,40}(/2\.25\.\d{1,39}){3}(\.strip)?\.png")
 """`<hospital>/<study>/<series>/<instance>.png`, of a cine `….strip.png` too, new UIDs."""
 
+CONTACT_SHEET_KEY: Final = re.compile(r"contact_sheets/[a-z0-9-]{2,40}\.jpg")
+"""`contact_sheets/<hospital>.jpg`: no hospital's id has an underscore, so it is no prefix of thumbnails."""
+
 RELEASE_KEY: Final = re.compile(r"P[A-Z2-7]{16}(/2\.25\.\d{1,39}){3}\.dcm")
 """`<patient>/<study>/<series>/<instance>.dcm`, the recipient's own pseudonyms."""
 
@@ -51,6 +54,12 @@ _TABLE = "names of a table and of a hospital or release"
 OBJECT_KEYS: Final = (
     KeyForm(
         "thumbnails", THUMBNAIL_KEY.pattern, "a thumbnail, or the strip of a cine", "new UIDs below the hospital's id"
+    ),
+    KeyForm(
+        "thumbnails",
+        CONTACT_SHEET_KEY.pattern,
+        "a sheet of a hospital's thumbnails",
+        "a fixed name and the hospital's id",
     ),
     KeyForm("releases", f"{_RELEASE}/{_RELEASE}/dicom/{RELEASE_KEY.pattern}", "an object that was delivered", _NAMES),
     KeyForm("releases", f"_prepared/{_RELEASE}/{RELEASE_KEY.pattern}", "an object that waits for approval", _NAMES),
@@ -97,7 +106,7 @@ ASSET_METADATA: Final[dict[str, str]] = {
     "gradient/suspicious_patterns": "counts by kind of pattern that looks like an identifier nobody knows",
     "gradient/examples": "keyed pseudonyms of objects",
     "gradient/what_to_do": "fixed text",
-    "gradient/contact_sheet": "redacted thumbnails",
+    "gradient/contact_sheet": "address of a sheet of redacted thumbnails",
     "gradient/column_lineage": "names of columns",
     "gradient/key": "version and fingerprint of a key; says nothing of it",
     "gradient/recipient": "name of an organisation",
@@ -233,6 +242,11 @@ def thumbnail_key(hospital_id: str, study_uid: str, series_uid: str, sop_uid: st
 def strip_key(thumbnail: str) -> str:
     """Object key of the animated strip that belongs to a thumbnail."""
     return _key(THUMBNAIL_KEY, f"{thumbnail.removesuffix('.png')}.strip.png")
+
+
+def contact_sheet_key(hospital_id: str) -> str:
+    """Object key of a hospital's sheet of thumbnails.  Raises `Refused(BOUNDARY_REFUSED)` if the id is none."""
+    return _key(CONTACT_SHEET_KEY, f"contact_sheets/{hospital_id}.jpg")
 
 
 def release_key(patient: str, study_uid: str, series_uid: str, sop_uid: str) -> str:

@@ -121,11 +121,17 @@ class ReleaseRules:
     `approvals`: names, none of them the author's, that have to approve it.  `smallest_class`: patients that must share age,
     sex and study year with each other; 1 asks for nothing.  `smallest_cell`: groups of fewer patients are not counted out in
     a report; 11 is the rule of the US Centers for Medicare & Medicaid Services (Cell Size Suppression Policy, 2020).
+    `approvers`: names of those who may approve; empty for anybody.  `distinct_accounts`: whether those who ask for a release
+    and those who approve it must each have an account of their own on the system.  `unread_pixels`: whether a release may
+    leave whose pictures no second finder has read (`GRADIENT_SECOND_FINDER=none`).
     """
 
     approvals: int = 1
     smallest_class: int = 1
     smallest_cell: int = 11
+    approvers: tuple[str, ...] = ()
+    distinct_accounts: bool = False
+    unread_pixels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +232,36 @@ class _RegistryReader:
     def _release_rules(self, node: yaml.Node | None) -> ReleaseRules:
         if node is None:
             return ReleaseRules()
-        fields = self._fields(node, "", (), tuple(_RELEASE_RULES), parent="releases.")
+        further = ("approvers", "distinct_accounts", "unread_pixels")
+        fields = self._fields(node, "", (), (*_RELEASE_RULES, *further), parent="releases.")
+        numbers = {
+            name: self._whole(fields[name], f"releases.{name}", *limits)
+            for name, limits in _RELEASE_RULES.items()
+            if name in fields
+        }
+        approvers: tuple[str, ...] = ()
+        if "approvers" in fields:
+            approvers = self._names(fields["approvers"], "releases.approvers")
         return ReleaseRules(
-            **{name: self._whole(value, f"releases.{name}", *_RELEASE_RULES[name]) for name, value in fields.items()}
+            **numbers,
+            approvers=approvers,
+            distinct_accounts=self._is_true(fields, "distinct_accounts"),
+            unread_pixels=self._is_true(fields, "unread_pixels"),
         )
+
+    def _is_true(self, rules: Mapping[str, yaml.Node], name: str) -> bool:
+        """Whether a rule for releases says `true`; false without it."""
+        if name not in rules:
+            return False
+        said = self._text(rules[name], "", f"releases.{name}", ("true", "false").__contains__, "true or false")
+        return said == "true"
+
+    def _names(self, node: yaml.Node, field: str) -> tuple[str, ...]:
+        expected = "a list of names, each of 1 to 60 characters on one line"
+        # An empty list would say "nobody", and be taken for "anybody".
+        if not isinstance(node, yaml.SequenceNode) or not node.value:
+            self._refuse(node, "", field, expected)
+        return tuple(self._text(one, "", field, _is_name, expected) for one in node.value)
 
     def _whole(self, node: yaml.Node, field: str, low: int, high: int) -> int:
         def within(value: str) -> bool:
@@ -381,6 +413,10 @@ class _RegistryReader:
             f": {node.value}" if isinstance(node, yaml.ScalarNode) and str(node.value) != field.split(".")[-1] else ""
         )
         raise RegistryError(f"{whose}{self._file}{line}, `{field}{found}`: expected {expected}. Nothing was read.")
+
+
+def _is_name(value: str) -> bool:
+    return bool(value.strip()) and len(value) <= 60 and value.isprintable()
 
 
 def _is_delimiter(value: str) -> bool:

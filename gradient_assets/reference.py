@@ -106,6 +106,19 @@ RELEASE_FIELDS = (
     RegistryField(
         "releases.smallest_cell", "`11`", "Groups of fewer patients are hidden in the report of a release, 1 to 1000."
     ),
+    RegistryField(
+        "releases.approvers", "`()`", "A list of the names of those who may approve a release; without it anybody may."
+    ),
+    RegistryField(
+        "releases.unread_pixels",
+        "`False`",
+        "`true`: a release may leave whose pictures no second finder has read (`GRADIENT_SECOND_FINDER=none`).",
+    ),
+    RegistryField(
+        "releases.distinct_accounts",
+        "`False`",
+        "`true`: who asks for a release and who approve it must each have run the command from an account of their own.",
+    ),
 )
 """The fields of the section `releases`, beside `hospitals`; a test compares them with what the reader takes."""
 

@@ -384,7 +384,7 @@ class Resources:
     @cached_property
     def keys(self) -> KeyKeeper:
         """Which version of each key is in use, and every version that was."""
-        return KeyKeeper(self.vault, self._fingerprints)
+        return KeyKeeper(self.vault, self._fingerprints, self.partition_records)
 
     def key(self, secret_name: str) -> SecretKey:
         """The version of that key which is in use, if it is the one that was recorded.

@@ -79,6 +79,10 @@ class LocalFolder:
         """Put the file in place in one step, on disk before it is visible."""
         write_file(Path(os.fsdecode(self._path(key))), content)
 
+    def create(self, key: str, content: bytes) -> None:
+        """Put the file in place in one step unless one is there.  Raises `FileExistsError`."""
+        create_file(Path(os.fsdecode(self._path(key))), content)
+
     def move(self, source: str, target: str) -> None:
         """Rename a file, in place of what is there."""
         old, new = self._path(source), Path(os.fsdecode(self._path(target)))
@@ -125,6 +129,23 @@ def write_file(path: Path, content: bytes) -> None:
         with open(part, "xb") as file:
             file.write(content)
         put_in_place(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def create_file(path: Path, content: bytes) -> None:
+    """Write `content` to a temporary file beside `path`, sync it, and link it to `path`: of two writers one comes first.
+
+    Opening `path` itself with `O_EXCL` would leave half a file there after a power cut.  Raises `FileExistsError`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = part_beside(path)
+    try:
+        with open(part, "xb") as file:
+            file.write(content)
+        sync(part, os.O_RDWR)
+        os.link(part, path)
+        sync(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     finally:
         part.unlink(missing_ok=True)
 

@@ -47,6 +47,10 @@ class ObjectVanished(StoreError):  # noqa: N818  the outcome's name says what ha
     """The object is not there, or no longer as long as it was listed."""
 
 
+class ObjectExists(StoreError):  # noqa: N818  the outcome's name says what happened
+    """There is an object of that key already; it stays as it is."""
+
+
 class AccessDenied(StoreError):  # noqa: N818  the outcome's name says what happened
     """The credentials do not allow it, or there are none."""
 
@@ -226,6 +230,21 @@ class Bucket:
         _guarded("put", lambda: obstore.put(store, key, content))
         return None
 
+    def create(self, key: str, content: bytes) -> None:
+        """Write the object unless there is one of that key; of two writers at once exactly one does.
+
+        Raises `ObjectExists` and `StoreError`.
+        """
+        if self._folder is not None:
+            folder = self._folder
+            return _guarded("create", lambda: folder.create(key, content))
+        import obstore
+
+        store = self._open()
+        # A multipart upload has no condition; what is created is small.
+        _guarded("create", lambda: obstore.put(store, key, content, mode="create", use_multipart=False))
+        return None
+
     def move(self, source: str, target: str) -> None:
         """Give an object another key, in place of what is there.  Raises `StoreError`."""
         if self._folder is not None:
@@ -294,6 +313,8 @@ def _guarded(operation: str, call: Callable[[], _Answer]) -> _Answer:
         raise
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         failure = ObjectVanished(f"{operation}: no such object")
+    except (FileExistsError, exceptions.AlreadyExistsError):
+        failure = ObjectExists(f"{operation}: there is such an object already")
     except (PermissionError, exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
         failure = holding_back(AccessDenied(f"{operation}: access denied"), error)
     except (KeyOutsideFolder, ValueError, exceptions.InvalidPathError, UnicodeError) as error:
@@ -353,6 +374,8 @@ def _s3_options(
         for name in ("access_key_id", "secret_access_key", "session_token")
         if credentials.get(name)
     }
+    # A bucket with Object Lock takes no object without a checksum ("Managing Object Lock", S3 user guide).
+    found["checksum_algorithm"] = "SHA256"
     region = address.region or credentials.get("region")
     if credentials.get("profile"):
         identity = Identity("profile", str(credentials["profile"]))
@@ -398,6 +421,7 @@ __all__ = [
     "Bucket",
     "BucketAddress",
     "KeyRefused",
+    "ObjectExists",
     "ObjectStat",
     "ObjectVanished",
     "StoreError",

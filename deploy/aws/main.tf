@@ -19,12 +19,44 @@ variable "bucket_prefix" {
 variable "landing" {
   description = "Hospital -> its bucket and the prefix in it, empty or ending in a slash. The hospital owns the bucket."
   type        = map(object({ bucket = string, prefix = string }))
+
+  # `st-mary` without the slash is also the beginning of `st-mary-2/`; a star would be everybody's.
+  validation {
+    condition = alltrue([
+      for hospital, place in var.landing :
+      can(regex("^[a-z0-9-]+$", hospital)) && can(regex("^[a-z0-9.-]+$", place.bucket)) && can(regex("^([A-Za-z0-9 ._=+@-]+/)*$", place.prefix))
+    ])
+    error_message = "A prefix is empty or ends in a slash; its parts have letters, digits, blanks and . _ = + @ - only."
+  }
 }
 
 variable "recipients" {
   description = "Recipient -> the ARN of who may take on its role."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = alltrue([for recipient in keys(var.recipients) : can(regex("^[a-z0-9-]+$", recipient))])
+    error_message = "A recipient's name has small letters, digits and hyphens."
+  }
+}
+
+variable "log_days" {
+  description = "For so many days nobody deletes a version of what lies in the bucket of logs."
+  type        = number
+  default     = 3650
+}
+
+variable "kms_key_arn" {
+  description = "A key of yours that encrypts the buckets; its own policy lets the zones' roles use it. Empty: Amazon's key."
+  type        = string
+  default     = ""
+}
+
+variable "access_log_bucket" {
+  description = "A bucket of yours that keeps who read and wrote what in these buckets; empty for none."
+  type        = string
+  default     = ""
 }
 
 variable "runner_trust" {
@@ -43,7 +75,8 @@ data "aws_region" "here" {}
 locals {
   account = data.aws_caller_identity.here.account_id
   readers = jsondecode(file("${path.module}/readers.json"))
-  zones   = toset(keys(local.readers))
+  buckets = toset(keys(local.readers))
+  zones   = setsubtract(local.buckets, ["logs"])
   given = {
     account       = local.account
     region        = data.aws_region.here.name
@@ -53,12 +86,51 @@ locals {
 }
 
 resource "aws_s3_bucket" "zone" {
-  for_each = local.zones
-  bucket   = "${var.bucket_prefix}-${each.key}"
+  for_each            = local.buckets
+  bucket              = "${var.bucket_prefix}-${each.key}"
+  object_lock_enabled = each.key == "logs"
+}
+
+# Logs alone keep versions: elsewhere a version would be a picture of somebody who withdrew.
+resource "aws_s3_bucket_versioning" "logs" {
+  bucket = aws_s3_bucket.zone["logs"].id
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_object_lock_configuration" "logs" {
+  bucket     = aws_s3_bucket.zone["logs"].id
+  depends_on = [aws_s3_bucket_versioning.logs]
+  rule {
+    default_retention {
+      mode = "GOVERNANCE"
+      days = var.log_days
+    }
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "zone" {
+  for_each = local.buckets
+  bucket   = aws_s3_bucket.zone[each.key].id
+  rule {
+    bucket_key_enabled = var.kms_key_arn != ""
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = var.kms_key_arn == "" ? "AES256" : "aws:kms"
+      kms_master_key_id = var.kms_key_arn == "" ? null : var.kms_key_arn
+    }
+  }
+}
+
+resource "aws_s3_bucket_logging" "zone" {
+  for_each      = var.access_log_bucket == "" ? toset([]) : local.buckets
+  bucket        = aws_s3_bucket.zone[each.key].id
+  target_bucket = var.access_log_bucket
+  target_prefix = "${var.bucket_prefix}-${each.key}/"
 }
 
 resource "aws_s3_bucket_public_access_block" "zone" {
-  for_each                = local.zones
+  for_each                = local.buckets
   bucket                  = aws_s3_bucket.zone[each.key].id
   block_public_acls       = true
   block_public_policy     = true
@@ -67,7 +139,7 @@ resource "aws_s3_bucket_public_access_block" "zone" {
 }
 
 resource "aws_s3_bucket_policy" "zone" {
-  for_each = local.zones
+  for_each = local.buckets
   bucket   = aws_s3_bucket.zone[each.key].id
   policy = templatefile("${path.module}/policies/bucket.json", {
     bucket     = aws_s3_bucket.zone[each.key].bucket

@@ -34,14 +34,40 @@ variable "dataset_prefix" {
 }
 
 variable "landing" {
-  description = "Hospital -> its bucket. The hospital owns the bucket; the account made here is allowed to read it."
-  type        = map(string)
+  description = "Hospital -> its bucket and the prefix in it, empty or ending in a slash. The hospital owns the bucket."
+  type        = map(object({ bucket = string, prefix = string }))
+
+  # `st-mary` without the slash is also the beginning of `st-mary-2/`.
+  validation {
+    condition = alltrue([
+      for hospital, place in var.landing :
+      can(regex("^[a-z0-9-]+$", hospital)) && can(regex("^[a-z0-9._-]+$", place.bucket)) && can(regex("^([A-Za-z0-9 ._=+@-]+/)*$", place.prefix))
+    ])
+    error_message = "A prefix is empty or ends in a slash; its parts have letters, digits, blanks and . _ = + @ - only."
+  }
 }
 
 variable "recipients" {
   description = "Recipient -> its member, such as `group:team@example.org`."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = alltrue([for recipient in keys(var.recipients) : can(regex("^[a-z0-9-]+$", recipient))])
+    error_message = "A recipient's name has small letters, digits and hyphens."
+  }
+}
+
+variable "kms_key" {
+  description = "A key of yours that encrypts the buckets; the storage service's account may use it. Empty: Google's key."
+  type        = string
+  default     = ""
+}
+
+variable "access_log_bucket" {
+  description = "A bucket of yours that keeps who read and wrote what in these buckets; empty for none."
+  type        = string
+  default     = ""
 }
 
 variable "curators" {
@@ -79,12 +105,36 @@ locals {
   grants = merge([
     for number, grant in local.rights.grants : {
       for name, member in local.members[grant.identity] : "${number}-${name}" => merge(grant, {
-        name   = name
-        member = member
-        prefix = replace(try(grant.prefix, ""), "$${recipient}", name)
+        name     = name
+        member   = member
+        role     = try(google_project_iam_custom_role.own[trimprefix(grant.role, "custom:")].id, grant.role)
+        in       = try(grant.bucket == "landing" ? var.landing[name].bucket : "${var.bucket_prefix}-${grant.bucket}", "")
+        prefix   = replace(replace(try(grant.prefix, ""), "$${recipient}", name), "$${landing_prefix}", try(var.landing[name].prefix, ""))
+        excepted = try(grant.except, [])
       })
     }
   ]...)
+
+  # Google takes 12 logical operators in a condition; the tests count.
+  conditions = {
+    for name, grant in local.grants : name => join(" && ", concat(
+      grant.prefix == "" ? [] : [
+        "(resource.name.startsWith('projects/_/buckets/${grant.in}/objects/${grant.prefix}') || api.getAttribute('storage.googleapis.com/objectListPrefix', '').startsWith('${grant.prefix}'))"
+      ],
+      [for one in grant.excepted : "!resource.name.startsWith('projects/_/buckets/${grant.in}/objects/${one}')"],
+      grant.prefix == "" ? [] : [
+        for one in grant.excepted : "!api.getAttribute('storage.googleapis.com/objectListPrefix', '').startsWith('${one}')"
+      ],
+    ))
+  }
+}
+
+resource "google_project_iam_custom_role" "own" {
+  for_each    = local.rights.roles
+  project     = var.project
+  role_id     = "gradient_${each.key}"
+  title       = "Gradient: ${each.key}"
+  permissions = each.value
 }
 
 resource "google_service_account" "zone" {
@@ -114,18 +164,40 @@ resource "google_storage_bucket" "own" {
   location                    = var.location
   uniform_bucket_level_access = true
   public_access_prevention    = "enforced"
+
+  # Logs alone keep versions and what was deleted: elsewhere that would be a picture of somebody who withdrew. A retention
+  # policy of the bucket would also keep a key's record from growing; what is written once is guarded by grants.json.
+  versioning {
+    enabled = each.key == "logs"
+  }
+  soft_delete_policy {
+    retention_duration_seconds = each.key == "logs" ? 90 * 86400 : 0
+  }
+  dynamic "encryption" {
+    for_each = var.kms_key == "" ? [] : [var.kms_key]
+    content {
+      default_kms_key_name = encryption.value
+    }
+  }
+  dynamic "logging" {
+    for_each = var.access_log_bucket == "" ? [] : [var.access_log_bucket]
+    content {
+      log_bucket        = logging.value
+      log_object_prefix = "${var.bucket_prefix}-${each.key}"
+    }
+  }
 }
 
 resource "google_storage_bucket_iam_member" "own" {
   for_each = { for name, grant in local.grants : name => grant if can(grant.bucket) }
-  bucket   = each.value.bucket == "landing" ? var.landing[each.value.name] : google_storage_bucket.own[each.value.bucket].name
+  bucket   = each.value.bucket == "landing" ? each.value.in : google_storage_bucket.own[each.value.bucket].name
   role     = each.value.role
   member   = each.value.member
   dynamic "condition" {
-    for_each = each.value.prefix == "" ? [] : [each.value.prefix]
+    for_each = local.conditions[each.key] == "" ? [] : [local.conditions[each.key]]
     content {
-      title      = "below-its-prefix"
-      expression = "resource.name.startsWith('projects/_/buckets/${google_storage_bucket.own[each.value.bucket].name}/objects/${condition.value}') || api.getAttribute('storage.googleapis.com/objectListPrefix', '').startsWith('${condition.value}')"
+      title      = "in-its-place"
+      expression = condition.value
     }
   }
 }

@@ -23,7 +23,7 @@ from gradient_assets.deid.text import DetectorUnavailableError
 from gradient_assets.diagnostics import Diagnostics, diagnostic_of, has_original
 from gradient_assets.hospitals import Hospital, Registry, RegistryError
 from gradient_assets.integrity.recorded import RecordedWarehouse, recorded_warehouse
-from gradient_assets.integrity.records import IntegrityError, recorded
+from gradient_assets.integrity.records import IntegrityError, require_current
 from gradient_assets.pipelines.pool import PoolError
 from gradient_assets.pipelines.stage import StageCounts, StageError, StageRun
 from gradient_assets.pipelines.steps import foreseen
@@ -39,7 +39,7 @@ from gradient_assets.withdrawals.sweep import settle
 from resources import Resources, SettingsError
 from resources.beam import PipelineFailed
 from resources.object_store import Bucket, StoreError
-from resources.vault import KeyChanged, VaultError
+from resources.vault import VaultError
 from resources.warehouse import WarehouseError
 
 PLAIN_ERRORS = (
@@ -164,21 +164,15 @@ class HospitalWork:
             run_id=self.run_id,
             hospitals={self.hospital.id: self.hospital},
             say=self.say,
-            decided=decisions_of(self.resources, self.hospital.id).applied,
+            decided=decisions_of(self.resources, self.hospital).applied,
             diagnostics=Diagnostics.open(self.resources, self.run_id),
             settle=self.settle,
         )
 
     def require_current(self, *specs: TableSpec) -> None:
         """Raise `KeyChanged` for a table that a rotation left behind: its pseudonyms match nothing made since."""
-        version = self.identity.key.version
         for spec in specs:
-            made = recorded(self.resources.partition_records, spec, self.hospital.id)
-            if made is not None and made.key_version != version:
-                raise KeyChanged(
-                    f"{spec.full_name} of '{self.hospital.id}' was made with key version {made.key_version}, but version "
-                    f"{version} is in use. Run `gradient run -H {self.hospital.id}` first. Nothing was written."
-                )
+            require_current(self.resources.partition_records, spec, self.hospital.id, self.identity.key)
 
     def settle(self, specs: Sequence[TableSpec]) -> None:
         """After a commit, and before a first stage: rows of patients who were withdrawn meanwhile go again."""

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from gradient_assets.assets.context import HospitalWork, result, silent, stage_metadata
+from gradient_assets.contact_sheet import put_contact_sheet
 from gradient_assets.hospitals import Registry
 from gradient_assets.pipelines.known import gather
 from gradient_assets.pipelines.metadata import CleanHeaders
@@ -18,7 +19,6 @@ from gradient_assets.pipelines.thumbnails import MakeThumbnails, stage_version
 from gradient_assets.review.decisions import decisions_of, reviewed_counts
 from gradient_assets.sql import statement
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DEIDENTIFIED_REPORTS, FINAL_TABLE, PIXEL_TEXT, PROD
-from gradient_assets.ui.contact_sheet import contact_sheet
 from gradient_assets.ui.lineage import sql_metadata
 from gradient_assets.verification import Verifier
 from resources import Resources
@@ -94,14 +94,17 @@ def thumbnails(
     counts = stage.run(step, work.source.pixels(step.version, decisions), objects)
     counts = stage.isolate(step, verifier.to_isolate(verifier.all_in_thumbnails()), counts, objects)
     boxes, with_boxes = _boxes(resources, hospital_id)
-    shown = sorted(keys("thumbnail_key"))
+    sheet = put_contact_sheet(bucket, hospital_id, lambda: keys("thumbnail_key"))
     found: dict[str, Any] = {"gradient/boxes": boxes, "gradient/instances_with_boxes": with_boxes}
     found["gradient/reviewed"] = dg.MetadataValue.json(reviewed_counts(decisions.values()))
     found["gradient/instances_by_look"] = dg.MetadataValue.json(_by_look(resources, hospital_id))
     metadata = stage_metadata(counts, PIXEL_TEXT, **found)
     version = resources.warehouse.content_digest(PIXEL_TEXT, hospital_id)
-    sheet = {"gradient/contact_sheet": contact_sheet(bucket, shown), "dagster/partition_row_count": len(shown)}
-    return result("thumbnails", {**metadata, **sheet}, version), result("pixel_text", metadata, version)
+    address = (
+        dg.MetadataValue.url(f"{bucket.uri}/{sheet}") if sheet else dg.MetadataValue.text("No instance has pixels.")
+    )
+    shown = {"gradient/contact_sheet": address, "dagster/partition_row_count": len(keys("thumbnail_key"))}
+    return result("thumbnails", {**metadata, **shown}, version), result("pixel_text", metadata, version)
 
 
 @dg.asset(

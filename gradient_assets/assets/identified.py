@@ -92,7 +92,7 @@ def quarantine(
     """Put the stages' refusals together, each with what people decided about it."""
     work = HospitalWork.open(context, registry, resources)
     hospital = work.hospital
-    write_status(work.warehouse, hospital, decisions_of(resources, hospital.id), context.run_id)
+    write_status(work.warehouse, hospital, decisions_of(resources, hospital), context.run_id)
     rows = work.remake(QUARANTINE)
     by_reason: Counter[str] = Counter()
     by_status: Counter[str] = Counter()

@@ -187,7 +187,7 @@ def _work(
         recipient = Pseudonymizer(recipient_key, hospital_id)
         decisions = decisions_of(resources, hospital_id)
         items = work.source.release(cohort[hospital_id], known, recipient, version, decisions)
-        yield from quarantine.decisions_of(resources, hospital_id).applied(items)
+        yield from quarantine.decisions_of(resources, work.hospital).applied(items)
 
 
 def _object(resources: Resources, release: Release, key: str) -> bytes:

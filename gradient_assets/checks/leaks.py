@@ -164,9 +164,16 @@ def _check(
             # The release's report shows it, and the gate asks for it.
             manifest = manifest_digest(resources.warehouse, context.partition_key)
             outcome = CheckOutcome(
-                asset, NO_KNOWN_IDENTIFIER, not search.found, search.values, dict(search.found), manifest
+                asset,
+                NO_KNOWN_IDENTIFIER,
+                not search.found,
+                search.values,
+                dict(search.found),
+                manifest,
+                accepted=search.accepted,
+                known=search.index.size,
             )
-            keep_outcome(resources.release_requests, context.partition_key, outcome)
+            keep_outcome(resources, context.partition_key, outcome)
         return search.result()
 
     return no_known_identifier
@@ -174,12 +181,12 @@ def _check(
 
 def _of_hospital(registry: Registry, resources: Resources, hospital_id: str) -> Search:
     index = index_of(resources.warehouse, (registry.get(hospital_id).id,))
-    return Search(index, Spared.of_hospital(resources, hospital_id))
+    return Search(index, Spared.of_hospital(resources, registry.get(hospital_id)))
 
 
 def _for_release(registry: Registry, resources: Resources, release: str) -> Search:
     index = index_of(resources.warehouse, tuple(registry.ids))
-    return Search(index, Spared.of_release(resources, registry.ids, release))
+    return Search(index, Spared.of_release(resources, registry.hospitals, release))
 
 
 def _in_table(spec: TableSpec, search: Search, resources: Resources, partition: str) -> None:

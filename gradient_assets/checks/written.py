@@ -107,8 +107,10 @@ def _check(
         found = unspared(verifier, taken(verifier))
         if partitions is RELEASES:
             manifest = manifest_digest(resources.warehouse, partition)
-            outcome = CheckOutcome(asset, look.name, not found.total, found.searched, found.by_kind, manifest)
-            keep_outcome(resources.release_requests, partition, outcome)
+            outcome = CheckOutcome(
+                asset, look.name, not found.total, found.searched, found.by_kind, manifest, accepted=found.accepted
+            )
+            keep_outcome(resources, partition, outcome)
         return outcome_of(
             look, found, examples(verifier, made, found), looked=look is not NO_TEXT or verifier.reader is not None
         )

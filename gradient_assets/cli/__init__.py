@@ -2,7 +2,8 @@
 
 Reading order: `run` (materialize), `demo` (three sample hospitals), `summary` (what a run came to), `query` (search),
 `crosswalk` (reidentify, crosswalk), `keys` (rotate), `release`, `gate` (approve, deliver, revoke), `review` (people look at
-pictures), `withdraw` (patients), `verify` (read again what was written), `doctor`, `deidentify` (one folder, no graph).
+pictures), `withdraw` (patients), `verify` (read again what was written), `doctor`, `deidentify` (one folder, no graph), `dev`
+(real servers on this machine).
 Belongs here: arguments, progress, exit codes and sentences for people; everything else is called.
 
 Exit codes: 0 done; 1 an internal error, told by type and place; 2 bad input or set-up, told in one line; 3 done, but
@@ -41,6 +42,7 @@ COMMANDS = {
     "deidentify": "deidentify",
     "keygen": "deidentify",
     "ui": "ui",
+    "dev": "dev",
 }
 """Command → its module here; loaded when called, since Dagster and Beam take seconds to import."""
 

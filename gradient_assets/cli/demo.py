@@ -52,7 +52,7 @@ def demo() -> None:
     platform = Platform.open()
     for name in [hospital.secret_name for hospital in platform.registry]:
         if not platform.resources.vault.exists(name):
-            platform.resources.vault.create(name)
+            platform.resources.keys.make(name)
     outcomes = materialize(platform, HOSPITAL_JOB, platform.registry.ids, steps=20)
     report_failures(outcomes)
     if not all(outcome.success for outcome in outcomes):

@@ -17,10 +17,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from gradient_assets.hospitals import Registry, RegistryError, home_path, load_registry, registry_path
+from gradient_assets.hospitals import Hospital, Registry, RegistryError, home_path, load_registry, registry_path
 from gradient_assets.instance import prepare_home
 from resources import Resources, Settings, SettingsError, resources_for
 from resources.object_store import Bucket
+from resources.vault import MissingKey
 
 NEEDED_GIB = 2
 PACKAGES = ("dagster", "apache-beam", "pydicom", "duckdb", "obstore", "onnxruntime", "rapidocr", "imagecodecs")
@@ -126,14 +127,14 @@ def _engines() -> Iterator[Finding]:
 
 def _hospitals(registry: Registry, resources: Resources, mend: bool) -> Iterator[Finding]:
     for hospital in registry:
-        if mend and not resources.vault.exists(hospital.secret_name):
-            resources.vault.create(hospital.secret_name)
 
-        def key(name: str = hospital.secret_name) -> str:
-            found = resources.key(name)
+        def key(hospital: Hospital = hospital) -> str:
+            if not resources.vault.exists(hospital.secret_name):
+                _make_key(resources, hospital, mend)
+            found = resources.key(hospital.secret_name)
             return f"version {found.version}, fingerprint {found.fingerprint}"
 
-        yield _attempt(f"key of {hospital.id}", "`gradient doctor --mend` makes missing keys; restore a lost one.", key)
+        yield _attempt(f"key of {hospital.id}", "A lost key is restored from a copy, never made anew.", key)
         for kind in ("dicoms", "reports"):
             bucket = resources.hospital_bucket(hospital, kind)
 
@@ -141,6 +142,26 @@ def _hospitals(registry: Registry, resources: Resources, mend: bool) -> Iterator
                 return "can be listed" if next(bucket.listing(), None) else "can be listed, empty"
 
             yield _attempt(f"{kind} of {hospital.id}", "Check the address and the credentials in the vault.", first)
+
+
+def _make_key(resources: Resources, hospital: Hospital, mend: bool) -> None:
+    """Make the key of a hospital of which nothing was ever made.  Raises `MissingKey` for any other."""
+    from gradient_assets.integrity.records import recorded_partitions
+    from gradient_assets.tables import ALL_TABLES
+
+    resources.keys.require_new(hospital.secret_name)
+    warehouse, ledger = resources.warehouse, resources.partition_records
+    for spec in ALL_TABLES:
+        if spec.partitioned_by == "hospital" and (
+            hospital.id in recorded_partitions(ledger, spec) or hospital.id in warehouse.partitions(spec)
+        ):
+            raise MissingKey(
+                f"Tables of '{hospital.id}' were made with a key, and the vault has none under '{hospital.secret_name}'. "
+                "Restore it, or mend `secret_name` in the registry."
+            )
+    if not mend:
+        raise MissingKey("There is none yet: `gradient doctor --mend` makes it.")
+    resources.keys.make(hospital.secret_name)
 
 
 def _tables(resources: Resources) -> str:
@@ -160,7 +181,9 @@ def _attempt(what: str, mend: str, look: Callable[[], str]) -> Finding:
 
 
 @click.command()
-@click.option("--mend", is_flag=True, help="Make missing folders and missing keys. Never replaces anything.")
+@click.option(
+    "--mend", is_flag=True, help="Make missing folders and the keys of new hospitals. Never replaces anything."
+)
 def doctor(mend: bool) -> None:
     """Check the set-up and say what to mend. Exit code 3 when something is wrong."""
     table = Table(show_lines=False)

@@ -68,16 +68,23 @@ def deliver_release(platform: Platform, wanted: Release) -> Standing:
 def revoke(name: str, reason: str, by: str) -> None:
     """Take release NAME back: delete what lies here, and list what the recipient must delete.
 
-    It can't be made or delivered again under this name. The same command again finishes a broken one.
+    It can't be made or delivered again under this name. The same command again finishes a broken one. Exit code 3 when its
+    log or its key can't be relied on; it is revoked all the same.
     """
     platform, wanted = _opened(name)
-    _, listed = _gate(platform, wanted).revoke(by or account_name(), reason)
+    standing, listed = _gate(platform, wanted).revoke(by or account_name(), reason)
     folder = platform.resources.releases.under(wanted.delivered).uri
     click.echo(f"Release '{name}' is revoked. Its objects here are deleted.")
     if listed:
         click.echo(f"'{wanted.recipient}' must delete {listed} objects: {folder}/{REVOKED}. Tell them.")
     else:
         click.echo("Nothing of it had been delivered.")
+    if not standing.entries:
+        click.echo(
+            "Its log, or its key, can't be relied on. The revocation holds all the same; find out what became of them.",
+            err=True,
+        )
+        sys.exit(3)
 
 
 def _opened(name: str) -> tuple[Platform, Release]:

@@ -1,7 +1,8 @@
 """`gradient quarantine`: the work list of refused objects and records, and what people decide about it.
 
 Belongs here: arguments, tables on the terminal, JSON.  What a decision is and when it ends is `gradient_assets.quarantine`'s
-business.  Object keys may hold names: one is shown only to who asks for it by `--show-key`, and never in a list.
+business.  Object keys may hold names: one is shown only to who asks for it by `--show-key`, after
+that was logged as any way back from a pseudonym is, and never in a list.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from gradient_assets.cli.crosswalk import asker
+from gradient_assets.crosswalk.log import Outcome, Use, check_words, record
 from gradient_assets.deid.reasons import EXPLANATIONS, Reason
 from gradient_assets.hospitals import Hospital, Registry, home_path, load_registry, registry_path
 from gradient_assets.quarantine import (
@@ -61,7 +64,7 @@ class _Lists:
 
     def logs(self) -> Iterator[tuple[Hospital, Decisions]]:
         for hospital in self.hospitals:
-            yield hospital, decisions_of(self.resources, hospital.id)
+            yield hospital, decisions_of(self.resources, hospital)
 
     def refused(self) -> list[Refusal]:
         return [one for hospital, log in self.logs() for one in refusals(self.resources, hospital.id, log)]
@@ -123,15 +126,27 @@ def list_(
 @click.option(
     "--show-key",
     is_flag=True,
-    help="Print the object's key in the hospital's bucket too. It may hold a patient's name.",
+    help="Print the object's key in the hospital's bucket too, and log who asked. It may hold a patient's name.",
 )
-def show(pseudonym: str, hospitals: tuple[str, ...], show_key: bool) -> None:
-    """Everything known of an item without an identifier: where, why, what to do, and what was decided."""
+@click.option("--name", help="With --show-key: who asks for it; the user of this terminal without it.")
+@click.option("--why", help="With --show-key: why; kept in the log. Never a patient's name.")
+def show(pseudonym: str, hospitals: tuple[str, ...], show_key: bool, name: str | None, why: str | None) -> None:
+    """Everything known of an item without an identifier: where, why, what to do, and what was decided.
+
+    Its object's key is printed with --show-key --why TEXT alone, and each time is logged with the ways back.
+    """
+    if show_key != (why is not None) or (name is not None and not show_key):
+        raise click.UsageError("--show-key needs a --why; --why and --name go with --show-key alone.")
+    by, why = asker(name) if show_key else "", why or ""
+    if show_key:
+        check_words(by, why)
     lists = _Lists.open(hospitals)
     found = chosen(lists.everything(), Wanted(names=(pseudonym,)))
     for one in found:
         _print_item(one)
         if show_key:
+            outcome: Outcome = "found" if one.object_key else "unknown"
+            record(lists.resources.way_back_log, Use("show-key", one.hospital_id, one.name, outcome, by, why))
             where = one.object_key or "not kept: it is no longer in the quarantine"
             click.echo(f"  object key: {where}  (identified: it may name the patient)")
     _print_history(lists, found)
@@ -172,7 +187,7 @@ def retry(
             return
     else:
         found = chosen(lists.everything() if pseudonyms else lists.refused(), wanted)
-    decide(lists.resources, "retry", found, name or getpass.getuser(), why)
+    decide(lists.resources, lists.registry, "retry", found, name or getpass.getuser(), why)
     _print_done(found, "will be done again", releases_too=True)
 
 
@@ -199,7 +214,7 @@ def accept_risk(
     """
     lists = _Lists.open(hospitals)
     item = acceptable(chosen(lists.refused(), Wanted((pseudonym,), stages, (), releases)), reason_code)
-    decide(lists.resources, "accept", [item], name, why)
+    decide(lists.resources, lists.registry, "accept", [item], name, why)
     _print_done([item], "will pass this finding", releases_too=True)
 
 
@@ -228,7 +243,7 @@ def drop(
         )
     lists = _Lists.open(hospitals)
     found = chosen(lists.refused(), wanted)
-    decide(lists.resources, "drop", found, name or getpass.getuser(), why)
+    decide(lists.resources, lists.registry, "drop", found, name or getpass.getuser(), why)
     _print_done(found, "dropped; they stay quarantined", releases_too=False)
 
 

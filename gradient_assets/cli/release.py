@@ -14,13 +14,14 @@ from rich.table import Table
 from gradient_assets.assets.catalogue import RELEASES
 from gradient_assets.automation.jobs import RELEASE_ASSETS, RELEASE_JOB
 from gradient_assets.cli.run import Platform, materialize, report_failures
+from gradient_assets.integrity.records import require_current
 from gradient_assets.releases import Release, ReleaseError, load_release, release_names, save_release, without_faces
 from gradient_assets.releases.delivery import Gate
-from gradient_assets.releases.evidence import cohort_classes, refuse_small_classes
+from gradient_assets.releases.evidence import cohort_classes, cohort_hospitals, refuse_small_classes
 from gradient_assets.releases.manifest import REPORT
 from gradient_assets.releases.requests import refuse_another
 from gradient_assets.releases.states import LogError, Standing, account_name, checked_name, is_author
-from gradient_assets.tables import RELEASE_MANIFEST
+from gradient_assets.tables import PROD, RELEASE_MANIFEST
 from resources.vault import VaultError
 
 
@@ -47,6 +48,7 @@ def release(name: str, recipient: str, condition: str, no_faces: bool, create_ke
     platform = Platform.open()
     wanted = Release(name, recipient, without_faces(condition) if no_faces else condition)
     if not create_key and not platform.resources.vault.exists(wanted.secret_name):
+        platform.resources.keys.require_new(wanted.secret_name)
         raise ReleaseError(f"Recipient '{recipient}' has no key. Add --create-key if this is their first release.")
     standing = make_release(platform, wanted, by or account_name())
     tell(platform, wanted, standing)
@@ -56,7 +58,8 @@ def make_release(platform: Platform, wanted: Release, by: str) -> Standing:
     """Ask for the release and materialize its partition up to the report; returns where it stands.
 
     The recipient's key is made if there is none.  Raises `CohortError` and `ReleaseError` for a request that can't be met,
-    before anything is changed; ends the process with code 3 when a stage or check fails.
+    and what the vault raises for a key that is lost or changed, before anything is changed; ends the process with code 3
+    when a stage or check fails.
     """
     resources, rules = platform.resources, platform.registry.releases
     by = checked_name(by)
@@ -66,11 +69,14 @@ def make_release(platform: Platform, wanted: Release, by: str) -> Standing:
         raise ReleaseError(f"The cohort of release '{wanted.name}' selects nothing. Nothing was made.")
     refuse_small_classes(wanted, classes, rules.smallest_class)
     gate = Gate(resources, rules, wanted)
+    _require_keys(platform, wanted)
     has_key = resources.vault.exists(wanted.secret_name)
+    if not has_key:
+        resources.keys.require_new(wanted.secret_name)
     authors = gate.require_not_revoked().authors if has_key else ()
     save_release(resources.release_requests, wanted)
     if not has_key:
-        resources.vault.create(wanted.secret_name)
+        resources.keys.make(wanted.secret_name)
     if not is_author(by, authors):
         gate.log.append("draft", by)
     outcomes = materialize(
@@ -84,6 +90,15 @@ def make_release(platform: Platform, wanted: Release, by: str) -> Standing:
     if not all(outcome.success for outcome in outcomes):
         sys.exit(3)
     return gate.log.standing()
+
+
+def _require_keys(platform: Platform, wanted: Release) -> None:
+    """Raise `KeyChanged` or `MissingKey` if a hospital of the cohort can't be read now: a rotation may wait for its run."""
+    resources = platform.resources
+    chosen = set(cohort_hospitals(resources, wanted))
+    for hospital in platform.registry:
+        if hospital.id in chosen:
+            require_current(resources.partition_records, PROD, hospital.id, resources.key(hospital.secret_name))
 
 
 def tell(platform: Platform, of: Release, standing: Standing) -> None:

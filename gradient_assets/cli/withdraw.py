@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import secrets
+import sys
 from pathlib import Path
 
 import click
@@ -38,6 +39,7 @@ def withdraw(hospital: str, ids: Path, reason: str, by: str | None) -> None:
     """Withdraw patients: remove them from every table, picture and release, and refuse them from now on.
 
     The hospital's own buckets are never changed. The same command again does what is left after it was interrupted.
+    Exit code 3 when an id matches nobody: it may be mistyped.
     """
     platform = Platform.open()
     registered = platform.registry.get(hospital)
@@ -57,12 +59,20 @@ def withdraw(hospital: str, ids: Path, reason: str, by: str | None) -> None:
             click.echo(
                 f"Release '{name}' waits without them: ask for it again with `gradient release`, and read its report."
             )
+    if outcome.unknown:
+        sys.exit(3)
 
 
 def told(hospital: str, outcome: Outcome) -> list[str]:
     """The outcome in sentences; counts, never an id."""
     patients = outcome.known + outcome.before + outcome.unknown
-    lines = [
+    lines = []
+    if outcome.unknown:
+        lines.append(
+            f"{outcome.unknown:,} of {patients:,} ids match nobody here. Compare them with the hospital's list: a mistyped id "
+            "withdraws nobody."
+        )
+    lines += [
         f"'{hospital}': {patients:,} patients withdrawn ({outcome.known:,} known here, {outcome.before:,} withdrawn before, "
         f"{outcome.unknown:,} not known; these are refused too when they come).",
         f"Removed {outcome.rows.total():,} rows of {len(outcome.rows):,} tables, {outcome.thumbnails:,} pictures, "

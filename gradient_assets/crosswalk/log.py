@@ -1,7 +1,7 @@
-"""Who went back from a pseudonym to an original: one object per use, in the identified zone, never written over.
+"""Who went back from a pseudonym to an original or an object's key: one object per use, identified, never written over.
 
 Belongs here: the record, its key, and what a reason has to look like.  It is written before anything is shown: what can't
-be logged is not answered.  That nobody deletes a record is the bucket's business (object lock, or no right to delete).
+be logged is not answered.  That nobody deletes a record or writes over one is the bucket's business (`deploy/`).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ Outcome = Literal["found", "unknown", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use.  `asked` is a pseudonym, `what` the command; it holds no original."""
+    """One use.  `asked` is a pseudonym, `what` the command or its option; it holds no original."""
 
-    what: Literal["reidentify", "crosswalk"]
+    what: Literal["reidentify", "crosswalk", "show-key"]
     hospital_id: str
     asked: str
     outcome: Outcome
@@ -41,15 +41,16 @@ def record(bucket: Bucket, use: Use) -> str:
     at = datetime.now(UTC)
     key = f"{use.hospital_id}/{at:%Y%m%dT%H%M%S.%fZ}-{secrets.token_hex(4)}.json"
     content = {"at": at.isoformat(timespec="seconds"), **asdict(use)}
-    bucket.put(key, json.dumps(content, ensure_ascii=False, indent=1).encode())
+    bucket.create(key, json.dumps(content, ensure_ascii=False, indent=1).encode())
     return key
 
 
 def check_words(by: str, reason: str) -> None:
     """Raises `CrosswalkError` for a name or a reason that nobody could be asked about later."""
     if not by.strip() or len(by) > LONGEST_NAME or not by.isprintable():
-        raise CrosswalkError(f"--by: a name has 1 to {LONGEST_NAME} characters on one line.")
+        raise CrosswalkError(f"--by, --name: a name has 1 to {LONGEST_NAME} characters on one line.")
     if not SHORTEST_REASON <= len(reason.strip()) <= LONGEST_REASON or not reason.isprintable():
         raise CrosswalkError(
-            f"--reason: a reason has {SHORTEST_REASON} to {LONGEST_REASON} characters on one line; it is kept in the log."
+            f"--reason, --why: a reason has {SHORTEST_REASON} to {LONGEST_REASON} characters on one line; it is kept in the "
+            "log."
         )

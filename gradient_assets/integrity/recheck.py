@@ -19,6 +19,7 @@ from gradient_assets.boundary import THUMBNAIL_KEY
 from gradient_assets.deid.identity import SecretKey
 from gradient_assets.integrity import records
 from gradient_assets.integrity.origins import STAGES
+from gradient_assets.integrity.recorded import is_changed
 from gradient_assets.integrity.records import IntegrityError
 from gradient_assets.tables import ALL_TABLES, MADE_THUMBNAILS, TableSpec
 from resources import Resources
@@ -31,10 +32,10 @@ What = Literal[
 ]
 
 MEANING: dict[What, str] = {
-    "changed": "its content is not what was recorded",
+    "changed": "its content is not what was recorded, or its record is gone",
     "missing": "it was recorded and is gone",
     "extra": "nothing says that it was made",
-    "not recorded yet": "a run was stopped before it was recorded, or none has recorded it; run it again, then verify again",
+    "not recorded yet": "a run was stopped before it was recorded, or is under way; run it again, then verify again",
     "unreadable record": "its record was changed",
     "key": "the vault's key is not the one it was made with",
     "no origin": "rows whose origin nobody wrote down; the next run makes them again",
@@ -144,12 +145,10 @@ def _verify_table(resources: Resources, spec: TableSpec, partition: str, key: Se
         check.differs(partition, spec.full_name, "unreadable record")
         return False
     there = partition in warehouse.partitions(spec)
-    pending = bool(records.announced(ledger, spec, partition))
     if record is None:
-        if there:
-            check.differs(partition, spec.full_name, "not recorded yet")
-        return not there or _is_readable(warehouse, spec, partition)
+        return not there or _differing(resources, spec, partition, check)
     if not there and record.rows:
+        pending = bool(records.announced(ledger, spec, partition))
         check.differs(partition, spec.full_name, "not recorded yet" if pending else "missing")
         return pending
     check.tables += 1
@@ -162,8 +161,14 @@ def _verify_table(resources: Resources, spec: TableSpec, partition: str, key: Se
     # BigQuery names no partition without rows, but has the digest of one.
     if warehouse.content_digest(spec, partition) == record.content_sha256:
         return True
-    check.differs(partition, spec.full_name, "not recorded yet" if pending else "changed")
-    return pending and _is_readable(warehouse, spec, partition)
+    return _differing(resources, spec, partition, check)
+
+
+def _differing(resources: Resources, spec: TableSpec, partition: str, check: Recheck) -> bool:
+    """Take down a partition that its record does not fit.  Returns whether it can be relied on: a run is writing it."""
+    changed = is_changed(resources.warehouse, resources.partition_records, spec, partition)
+    check.differs(partition, spec.full_name, "changed" if changed else "not recorded yet")
+    return not changed and _is_readable(resources.warehouse, spec, partition)
 
 
 def _is_readable(warehouse: Warehouse, spec: TableSpec, partition: str) -> bool:

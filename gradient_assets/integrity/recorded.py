@@ -67,7 +67,8 @@ class RecordedWarehouse:
         """Raise `IntegrityError` if the partition is not what was recorded and nobody announced a change."""
         if is_changed(self.inner, self.ledger, spec, partition):
             raise IntegrityError(
-                f"{spec.full_name} of '{partition}' is not what was recorded, and no run was stopped while it wrote. "
+                f"{spec.full_name} of '{partition}' is not what was recorded, or its record is gone, and no run was stopped "
+                "while it wrote. "
                 "Nothing was written. `gradient verify` shows all that differs; with --drop-changed the next run makes it anew."
             )
 
@@ -199,14 +200,27 @@ def drop(warehouse: Warehouse, ledger: Bucket, spec: TableSpec, partition: str, 
 def is_changed(warehouse: Warehouse, ledger: Bucket, spec: TableSpec, partition: str) -> bool:
     """Whether the partition's content is another than its record says, and no announcement says why.
 
-    A partition without a record is not changed, it is not recorded.  Raises `IntegrityError` for an unreadable record.
+    Rows without a record are changed: each run records what it writes, so the record was taken away.  Raises
+    `IntegrityError` for an unreadable record.
     """
     for _ in range(LOOKS):
         before = records.recorded(ledger, spec, partition)
-        if before is None or warehouse.content_digest(spec, partition) == before.content_sha256:
-            return False
-        if records.announced(ledger, spec, partition):
+        if before is None:
+            fits = not has_rows(warehouse, spec, partition)
+        else:
+            fits = warehouse.content_digest(spec, partition) == before.content_sha256
+        if fits or records.announced(ledger, spec, partition):
             return False
         if records.recorded(ledger, spec, partition) == before:
             return True
     return False
+
+
+def has_rows(warehouse: Warehouse, spec: TableSpec, partition: str) -> bool:
+    """Whether there is anything in the partition; a file that can't be read is not nothing."""
+    if partition not in warehouse.partitions(spec):
+        return False
+    try:
+        return warehouse.count(spec, partition) > 0
+    except pa.ArrowException:
+        return True

@@ -167,6 +167,16 @@ def check_key(bucket: Bucket, spec: TableSpec, partition: str, key: SecretKey) -
         found.check_key(key)
 
 
+def require_current(bucket: Bucket, spec: TableSpec, partition: str, key: SecretKey) -> None:
+    """Raise `KeyChanged` for a table that a rotation left behind: its pseudonyms match nothing made since."""
+    found = recorded(bucket, spec, partition)
+    if found is not None and found.key_version != key.version:
+        raise KeyChanged(
+            f"{spec.full_name} of '{partition}' was made with key version {found.key_version}, but version {key.version} is "
+            f"in use. Run `gradient run -H {partition}` first. Nothing was written."
+        )
+
+
 def announce(bucket: Bucket, spec: TableSpec, partition: str, run_id: str) -> str:
     """Say that a run is about to write; returns the announcement's key."""
     name = f"{_announcements(spec, partition)}{run_id}-{uuid.uuid4().hex}.json"

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from gradient_assets.deid.reasons import ACCEPTABLE, Reason
-from gradient_assets.hospitals import Hospital
+from gradient_assets.hospitals import Hospital, Registry
 from gradient_assets.pipelines.shards import ShardWriter, StagingPlace
 from gradient_assets.quarantine.decisions import (
     Action,
@@ -22,7 +22,6 @@ from gradient_assets.quarantine.decisions import (
     decided_now,
     fresh_token,
     keep,
-    log_bucket,
 )
 from gradient_assets.quarantine.listing import Refusal, Today, Wanted
 from gradient_assets.tables import QUARANTINE_STATUS
@@ -69,8 +68,13 @@ def acceptable(found: Sequence[Refusal], reason: str) -> Refusal:
     return fitting[0]
 
 
-def decide(resources: Resources, action: Action, found: Iterable[Refusal], decided_by: str, why: str) -> None:
-    """Put one decision into the log of each hospital concerned.  Raises `QuarantineError` for a name or `why` that can't be."""
+def decide(
+    resources: Resources, registry: Registry, action: Action, found: Iterable[Refusal], decided_by: str, why: str
+) -> None:
+    """Put one decision into the log of each hospital concerned.
+
+    Raises `QuarantineError` for a name or `why` that can't be, and what the vault raises.
+    """
     by_hospital: dict[str, list[Refusal]] = defaultdict(list)
     for one in found:
         by_hospital[one.hospital_id].append(one)
@@ -80,7 +84,7 @@ def decide(resources: Resources, action: Action, found: Iterable[Refusal], decid
         for hospital_id, refused in by_hospital.items()
     }
     for hospital_id, decision in made.items():
-        keep(log_bucket(resources, hospital_id), decision)
+        keep(resources, registry.get(hospital_id), decision)
 
 
 def write_status(warehouse: Warehouse, hospital: Hospital, decisions: Decisions, run_id: str) -> None:

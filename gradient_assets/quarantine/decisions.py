@@ -1,8 +1,8 @@
 """What people decided about quarantined items: a log that is only added to, and what stands of it.
 
 Belongs here: the record of one decision, its file, and which of several is in force.  Each decision is one object in the
-identified zone, beside reviews and requests for releases; nothing is ever put over it.  It names items by pseudonym, and may
-be about many at once.
+identified zone, beside reviews and requests for releases, sealed with the hospital's key; nothing is ever put over it.  It
+names items by pseudonym, and may be about many at once.
 
 A decision holds for the work token it was made on, and names the token that the item has from then on.  So an item is done
 again because of it exactly once, and another object, engine, profile or knowledge of the patient, which all change the
@@ -12,16 +12,17 @@ token, end it.  Of two decisions on the same token the later one holds; the log 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from gradient_assets.deid.reasons import ACCEPTABLE, Reason
+from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.steps import WorkItem
+from gradient_assets.seals import Seals
 from gradient_assets.tables import TOKEN_PATTERN
 from resources.environment import Resources
 from resources.object_store import Bucket
@@ -210,38 +211,48 @@ def log_bucket(resources: Resources, hospital_id: str) -> Bucket:
     return resources.release_requests.under(f"{PREFIX}/{hospital_id}")
 
 
-def keep(bucket: Bucket, decision: Decision) -> None:
-    """Add a decision to the log.  Its key is its time and its digest: no other decision can have it."""
-    content = json.dumps(asdict(decision), sort_keys=True, ensure_ascii=False).encode()
+def keep(resources: Resources, hospital: Hospital, decision: Decision) -> None:
+    """Add a decision to the hospital's log, under the seal of its key.  Raises what the vault raises."""
+    file = _seals(resources, hospital).closed(hospital.id, asdict(decision))
+    log_bucket(resources, hospital.id).create(_key(decision, file), file)
+
+
+def _seals(resources: Resources, hospital: Hospital) -> Seals:
+    return Seals.of(resources, hospital.secret_name, PREFIX)
+
+
+def _key(decision: Decision, file: bytes) -> str:
+    """Its time and its digest: no other decision can have it."""
     when = decision.moment.astimezone(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    bucket.put(f"{when}-{hashlib.sha256(content).hexdigest()[:16]}.json", content)
+    return f"{when}-{hashlib.sha256(file).hexdigest()[:16]}.json"
 
 
-def decisions_of(resources: Resources, hospital_id: str) -> Decisions:
+def decisions_of(resources: Resources, hospital: Hospital) -> Decisions:
     """The log of a hospital.
 
-    Raises `QuarantineError` for a file that can't be understood: it may take an acceptance back, and going on without it would
-    pass the object on.
+    Raises `QuarantineError` for a file that can't be understood, or that is not as it was written: it may take an acceptance
+    back, or make one up, and going on would pass the object on.  Raises what the vault raises.
     """
-    bucket = log_bucket(resources, hospital_id)
+    bucket, seals = log_bucket(resources, hospital.id), None
     found: list[tuple[datetime, str, Decision]] = []
     for stat in bucket.listing():
+        seals = seals or _seals(resources, hospital)  # a hospital nobody decided about needs no key here
+        file = bucket.get(stat.key)
         try:
-            decision = _parsed(bucket.get(stat.key))
-        except (QuarantineError, ValueError, TypeError, KeyError, RecursionError):
+            decision = _parsed(seals.opened(hospital.id, file))
+        except (QuarantineError, ValueError, TypeError, KeyError):
+            break
+        if stat.key != _key(decision, file):
             break
         found.append((decision.moment, stat.key, decision))
     else:
         return Decisions(tuple(decision for _, _, decision in sorted(found, key=lambda one: one[:2])))
     raise QuarantineError(
-        f"A quarantine decision of hospital '{hospital_id}' can't be read. Restore the files under {PREFIX}/{hospital_id}, or "
-        "remove what does not belong there."
+        f"A quarantine decision of hospital '{hospital.id}' can't be read, or was not made here. Restore the files under "
+        f"{PREFIX}/{hospital.id}, or remove what does not belong there."
     )
 
 
-def _parsed(content: bytes) -> Decision:
-    fields = json.loads(content)
-    if not isinstance(fields, dict):
-        raise QuarantineError("A decision is a mapping.")
-    items = tuple(Decided(**item) for item in fields.pop("items"))
-    return Decision(**cast("dict[str, Any]", fields), items=items)
+def _parsed(content: dict[str, Any]) -> Decision:
+    items = tuple(Decided(**item) for item in content.pop("items"))
+    return Decision(**content, items=items)

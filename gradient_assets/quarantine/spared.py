@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gradient_assets.hospitals import Hospital
 from gradient_assets.quarantine.decisions import decisions_of
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DEIDENTIFIED_REPORTS, RELEASE_MANIFEST, TableSpec
 from resources import Resources
@@ -40,25 +41,25 @@ class Spared:
     findings: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of_hospital(cls, resources: Resources, hospital_id: str) -> Spared:
+    def of_hospital(cls, resources: Resources, hospital: Hospital) -> Spared:
         """What was accepted in the stages of a hospital.  Raises what reading the log raises."""
-        accepted = decisions_of(resources, hospital_id).accepted().items()
+        accepted = decisions_of(resources, hospital).accepted().items()
         findings = {token: found for token, (item, found) in accepted if not item.release}
         tokens = {token: _numbers(found) for token, found in findings.items()}
         return cls(
             tokens=tokens,
-            instances=_named(resources, DEIDENTIFIED_METADATA, hospital_id, "sop_instance_uid", tokens),
-            reports=_named(resources, DEIDENTIFIED_REPORTS, hospital_id, "report_text", tokens),
+            instances=_named(resources, DEIDENTIFIED_METADATA, hospital.id, "sop_instance_uid", tokens),
+            reports=_named(resources, DEIDENTIFIED_REPORTS, hospital.id, "report_text", tokens),
             findings=findings,
         )
 
     @classmethod
-    def of_release(cls, resources: Resources, hospital_ids: Iterable[str], release: str) -> Spared:
+    def of_release(cls, resources: Resources, hospitals: Iterable[Hospital], release: str) -> Spared:
         """What was accepted for a release, of all hospitals."""
         findings = {
             token: found
-            for hospital_id in hospital_ids
-            for token, (item, found) in decisions_of(resources, hospital_id).accepted().items()
+            for hospital in hospitals
+            for token, (item, found) in decisions_of(resources, hospital).accepted().items()
             if item.release == release
         }
         tokens = {token: _numbers(found) for token, found in findings.items()}

@@ -7,7 +7,9 @@ moves, so what arrives is what was checked and approved.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from gradient_assets.hospitals import ReleaseRules
 from gradient_assets.releases.manifest import (
@@ -18,13 +20,27 @@ from gradient_assets.releases.manifest import (
     delivered_rows,
     digest_of,
     manifest_rows,
+    rows_of,
 )
 from gradient_assets.releases.requests import Release, ReleaseError
-from gradient_assets.releases.states import ReleaseLog, Standing, checked_name, is_author
+from gradient_assets.releases.states import (
+    LogError,
+    Overtaken,
+    ReleaseLog,
+    Revocation,
+    Standing,
+    account_name,
+    checked_name,
+    is_author,
+)
 from gradient_assets.releases.verification import outcomes_of
 from gradient_assets.tables import RELEASE_FACTS, RELEASE_MANIFEST
 from resources.environment import Resources
 from resources.object_store import ObjectVanished
+from resources.vault import VaultError
+
+RACES = 5
+"""How often a revocation is written again because another change came first; more than that is no accident."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +105,7 @@ class Gate:
             raise ReleaseError(f"'{by}' asked for release '{name}' and can't approve it.")
         if is_author(by, (entry.by for entry in standing.approvals)):
             raise ReleaseError(f"'{by}' has approved release '{name}' already. Another person has to.")
+        self._require_may_approve(by, account_name(), standing)
         return self.log.append("approval", by, note=note, manifest=standing.manifest, report=standing.report)
 
     def require_approved(self) -> Standing:
@@ -102,8 +119,10 @@ class Gate:
                 f"Release '{name}' has {len(standing.approved_by)} of {needed} approvals. Nothing was delivered. "
                 f"`gradient approve {name} --by NAME` after reading its report."
             )
+        for number, one in enumerate(standing.approvals):
+            self._require_may_approve(one.by, one.account, replace(standing, approvals=standing.approvals[:number]))
         self._require_unchanged(standing)
-        outcomes_of(self.resources.release_requests, name, standing.manifest)
+        outcomes_of(self.resources, name, standing.manifest, unread_pixels=self.rules.unread_pixels)
         return standing
 
     def deliver(self, by: str) -> Standing:
@@ -112,13 +131,18 @@ class Gate:
         rows = manifest_rows(self.resources.warehouse, release.name)
         manifest, report = as_csv(rows), self._report(standing)
         moving = self._moving({row["object_key"]: row["sha256"] for row in rows})
-        for key in moving:
-            bucket.move(f"{release.prepared}/{key}", f"{release.delivered}/dicom/{key}")
+        try:
+            for key in moving:
+                bucket.move(f"{release.prepared}/{key}", f"{release.delivered}/dicom/{key}")
+        except ObjectVanished:
+            self._give_up_if_revoked(rows)
+            raise
         wanted = {f"{release.delivered}/dicom/{row['object_key']}" for row in rows}
         there = [stat.key for stat in bucket.listing(f"{release.delivered}/dicom/")]
         bucket.delete([key for key in there if key not in wanted])
         bucket.put(f"{release.delivered}/{MANIFEST}", manifest)
         bucket.put(f"{release.delivered}/{REPORT}", report)
+        self._give_up_if_revoked(rows)
         if not standing.is_current_delivered:
             standing = self.log.append("delivered", by, manifest=standing.manifest, report=standing.report)
         for folder in (release.prepared, release.pages):
@@ -128,28 +152,75 @@ class Gate:
     def revoke(self, by: str, reason: str) -> tuple[Standing, int]:
         """Take a release back: delete what lies with the recipient under our control, and list what they must delete.
 
-        Returns the standing and the number of objects in that list.  The log comes first: from then on nothing is delivered,
-        whatever is killed when.  The same again finishes a broken one.  Raises `ReleaseError` without a reason.
+        Returns the standing and the number of objects in that list.  That it is revoked is written down first: from then on
+        nothing is delivered, whatever is killed when.  The same again finishes a broken one.  A log that can't be relied on,
+        or a key that is gone, holds nothing up: the standing has no entries then.  Raises `ReleaseError` without a reason.
         """
-        standing = self.log.standing()
-        if not standing.revoked:
+        revocation = Revocation(self.resources.release_requests, self.release.name)
+        try:
+            standing = self.log.standing()
+        except (LogError, VaultError):
+            standing = None
+        if not (revocation.exists() or (standing and standing.revoked)):
             if not reason.strip():
                 raise ReleaseError("A release is revoked for a reason. Say which: --reason.")
-            if not standing.entries:
+            if standing and not standing.entries:
                 raise ReleaseError(f"Release '{self.release.name}' was never made. There is nothing to revoke.")
-            standing = self.log.append("revoked", checked_name(by), note=reason)
+        revocation.write_down(by, reason)
+        listed = self._take_back()
+        if standing:
+            standing = self._revoked(by, reason)
+        return standing or Standing(revoked=True), listed
+
+    def _give_up_if_revoked(self, rows: Iterable[dict[str, str]]) -> None:
+        # A revocation is written down before the recipient's folder is emptied: either it is seen here, after the last object
+        # was moved, or the emptying sees that object.
+        if Revocation(self.resources.release_requests, self.release.name).exists():
+            self._take_back(rows)
+            raise ReleaseError(
+                f"Release '{self.release.name}' was revoked while it was delivered. What was moved is deleted."
+            )
+
+    def _revoked(self, by: str, reason: str) -> Standing:
+        """The log with its last entry; a change that came in between is let through first."""
+        for _ in range(RACES):
+            standing = self.log.standing()
+            if standing.is_closed or not standing.entries:
+                return standing
+            with suppress(Overtaken):
+                return self.log.append("revoked", checked_name(by), note=reason)
+        return self.log.standing()
+
+    def _take_back(self, moved: Iterable[dict[str, str]] = ()) -> int:
+        """Delete everything of the release; returns how many objects the recipient is told to delete, `moved` among them."""
         bucket, release, warehouse = self.resources.releases, self.release, self.resources.warehouse
         left = f"{release.delivered}/{REVOKED}"
-        handed_out = self._handed_out()
-        if handed_out and not bucket.exists(left):
-            bucket.put(left, as_csv(handed_out))
+        before = rows_of(bucket.get(left)) if bucket.exists(left) else []
+        listed = {row["object_key"]: row for row in (*before, *self._handed_out(), *moved)}
+        if len(listed) > len(before):
+            bucket.put(left, as_csv(listed[key] for key in sorted(listed)))
         for folder in (f"{release.delivered}/dicom", release.prepared, release.pages):
             bucket.delete([stat.key for stat in bucket.listing(f"{folder}/")])
         for spec in (RELEASE_MANIFEST, RELEASE_FACTS):
             warehouse.drop(spec, release.name)
         bucket.delete([f"{release.delivered}/{name}" for name in (MANIFEST, REPORT)])
-        listed = bucket.get(left).count(b"\n") - 1 if bucket.exists(left) else 0
-        return standing, listed
+        return len(listed)
+
+    def _require_may_approve(self, by: str, account: str, before: Standing) -> None:
+        """Raise `ReleaseError` unless the registry lets this person approve from this account, after those before."""
+        rules, name = self.rules, self.release.name
+        if rules.approvers and not is_author(by, rules.approvers):
+            raise ReleaseError(
+                f"'{by}' is not among those who may approve (`releases.approvers` of the registry). Release '{name}' is not "
+                "approved by them."
+            )
+        said = (entry for entry in before.entries if entry.change == "draft")
+        others = {entry.account for entry in (*said, *before.approvals)} | {"unknown"}
+        if rules.distinct_accounts and account in others:
+            raise ReleaseError(
+                f"'{by}' approves release '{name}' from an account that nobody knows, or that asked for it or approved it "
+                "under another name (`releases.distinct_accounts` of the registry). Use an account of one's own."
+            )
 
     def _require_unchanged(self, standing: Standing) -> None:
         rows = manifest_rows(self.resources.warehouse, self.release.name)

@@ -27,6 +27,14 @@ from gradient_assets.tables import PROD, REFUSED_RELEASE, RELEASE_AUDIT, RELEASE
 from resources.environment import Resources
 from resources.errors import WarehouseError
 
+DATES = {
+    "keep": "kept as they were",
+    "shift": "moved, all of a patient by the same secret number of days",
+    "year": "cut to the year",
+    "remove": "removed from headers, cut to the year in texts",
+}
+"""What a profile does to dates (`Profile.dates`), for people."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -43,7 +51,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of a release.  `tags`: tag → action → elements; `triage` and `refusals` as counted over hospitals."""
+    """What is known of a release.  `tags`: tag → action → elements; `triage` and `refusals` as counted over hospitals;
+    `profiles`, `dates` (what became of dates, in words) and `engines` → objects."""
 
     release: Release
     rule: str
@@ -59,6 +68,7 @@ class Evidence:
     reviewed: Sample
     triage: Audit
     profiles: Mapping[str, int]
+    dates: Mapping[str, int]
     engines: Mapping[str, int]
     version: str
     revision: str
@@ -101,10 +111,13 @@ def gather_evidence(resources: Resources, registry: Registry, release: Release) 
         tags=tags,
         kinds=kinds,
         boxes=sum((Counter(json.loads(row["boxes_json"])) for row in facts), Counter()),
-        outcomes=outcomes_of(resources.release_requests, release.name, manifest, BEFORE_REPORT),
+        outcomes=outcomes_of(
+            resources, release.name, manifest, BEFORE_REPORT, unread_pixels=registry.releases.unread_pixels
+        ),
         reviewed=_reviewed(resources, hospitals, audits),
         triage=_triage(resources, hospitals),
         profiles=Counter(f"{row['profile']}, PS3.15 {row['standard_edition']}" for row in rows),
+        dates=Counter(_date_rule(registry.get(row["hospital_id"])) for row in audits),
         engines=Counter(row["engine_version"] for row in rows),
         version=package_version(),
         revision=code_revision(),
@@ -140,9 +153,20 @@ def cohort_classes(resources: Resources, registry: Registry, release: Release) -
     return classes_of(rows, with_year=lambda row: row["hospital_id"] not in shifting)
 
 
+def cohort_hospitals(resources: Resources, release: Release) -> list[str]:
+    """The hospitals that the cohort is from, as it stands in `prod`; for a condition that `cohort_classes` has run."""
+    sql = f"SELECT DISTINCT hospital_id FROM {PROD.full_name} WHERE {cohort_condition(release.condition)}"  # noqa: S608  rebuilt from a checked tree
+    return sorted(row["hospital_id"] for row in resources.warehouse.query(sql).to_pylist())
+
+
 def _rows(resources: Resources, spec: TableSpec, release: Release) -> Iterator[dict[str, Any]]:
     for batch in resources.warehouse.scan(spec, release.name):
         yield from batch.to_pylist()
+
+
+def _date_rule(hospital: Hospital) -> str:
+    profile = Profile.of(hospital.profile)
+    return DATES["remove" if profile.removes_dates else profile.dates]
 
 
 def _rule(resources: Resources, release: Release) -> str:

@@ -53,6 +53,11 @@ def delivered_rows(releases: Bucket, release: Release) -> list[dict[str, str]]:
         content = releases.get(f"{release.delivered}/{MANIFEST}")
     except ObjectVanished:
         return []
+    return rows_of(content)
+
+
+def rows_of(content: bytes) -> list[dict[str, str]]:
+    """The rows of such a file."""
     return list(csv.DictReader(io.StringIO(content.decode())))
 
 

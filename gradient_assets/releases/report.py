@@ -22,6 +22,7 @@ from gradient_assets.releases.charts import HALF, HATCHING, WIDTH, Bar, bars
 from gradient_assets.releases.evidence import Evidence
 from gradient_assets.releases.manifest import MANIFEST
 from gradient_assets.releases.statistics import UNKNOWN, Cell, age_group, cells
+from gradient_assets.releases.verification import PIXELS
 
 _PICTURE = re.compile(rb"data:image/jpeg;base64,[A-Za-z0-9+/=]*")
 _TAG = re.compile(r"\(([0-9A-F]{4}),([0-9A-F]{4})\)")
@@ -40,6 +41,21 @@ _FAMILIES = (
     ("Replaced by a pseudonym or a dummy", lambda action: action not in _KEPT | _REMOVED | _MOVED | _CLEANED),
 )
 """Actions of the header engine as a reader tells them apart; one that no family names is a replacement."""
+
+ALONE = (
+    "Whoever knows the sex, the ages and the study years of a patient who is alone can find all objects of that patient here. "
+    "For them the release is pseudonymous, not anonymous: let it leave under an agreement that forbids to look for people, or "
+    "choose a wider cohort."
+)
+SAME_MODEL = (
+    "but text in pixels is read by the model that also looked second while they were cleaned, so what neither model reads is "
+    "found by people alone."
+)
+UNREAD = "but nobody has read the pixels again, which the registry allows (<code>releases.unread_pixels</code>)."
+LOOK_FIRST = (
+    "Nobody has looked at an object of this release: samples say nothing of text that is still to be seen. Look at some, "
+    "drawn by chance, before you sign: <code>gradient review --only sample</code>."
+)
 
 
 def render_report(evidence: Evidence, pictures: Sequence[bytes]) -> str:
@@ -66,6 +82,7 @@ def _head(evidence: Evidence) -> str:
     release, classes = evidence.release, evidence.classes
     searched = sum(outcome.searched for outcome in evidence.outcomes)
     found = sum(sum(outcome.found.values()) for outcome in evidence.outcomes)
+    accepted = sum(outcome.accepted for outcome in evidence.outcomes)
     floor = evidence.rules.smallest_class
     tiles = (
         (_n(_patients(evidence)), "patients", ""),
@@ -78,9 +95,9 @@ def _head(evidence: Evidence) -> str:
         ),
         (_n(sum(evidence.refusals.values())), "objects refused (annex)", ""),
         (
-            _n(found),
-            f"known identifiers found in {_n(searched)} searches",
-            "warn" if found else "good",
+            _n(found + accepted),
+            f"findings in {_n(searched)} looks" + (f", {_n(accepted)} accepted as false alarms" if accepted else ""),
+            "warn" if found or accepted else "good",
         ),
     )
     shown = "".join(
@@ -89,6 +106,7 @@ def _head(evidence: Evidence) -> str:
     return (
         f'<header><p class="over">Release report</p><h1>{_e(release.name)}</h1>'
         f"<p>De-identified DICOM objects for <b>{_e(release.recipient)}</b>, under pseudonyms of this recipient alone.</p>"
+        f"<p>Cleaned under {_e(' and '.join(sorted(evidence.profiles)))}. Dates: {_e('; '.join(sorted(evidence.dates)))}.</p>"
         f'</header><ul class="tiles">{shown}</ul>'
         f'<p class="digest">An approval of this page is bound to what it describes: SHA-256 of <code>{MANIFEST}</code> '
         f"<code>{evidence.manifest}</code></p>"
@@ -149,7 +167,8 @@ def _classes(evidence: Evidence) -> str:
         "How many are alike",
         "<p>What still tells patients apart is their sex, their ages and their study years, all studies of a patient together. "
         f"Patients who agree in all three are one class. The smallest class has <b>{_n(classes.smallest)}</b>; "
-        f"{_n(singles)} of {_n(sum(classes.sizes))} patients are alone in theirs. {asked} No place of residence is left.</p>",
+        f"{_n(singles)} of {_n(sum(classes.sizes))} patients are alone in theirs. {asked} No place of residence is left.</p>"
+        + (f'<p class="warn">{ALONE}</p>' if singles else ""),
     )
 
 
@@ -171,7 +190,9 @@ def _verification(evidence: Evidence) -> str:
         [
             f"{outcome.check.replace('_', ' ')} ({outcome.asset.replace('release_', '').replace('dicoms', 'objects')})",
             _n(outcome.searched),
+            _n(outcome.known) if outcome.known else "–",
             _n(sum(outcome.found.values())),
+            _n(outcome.accepted),
             ("passed" if outcome.searched else "nothing was searched") if outcome.passed else "failed",
         ]
         for outcome in evidence.outcomes
@@ -194,11 +215,16 @@ def _verification(evidence: Evidence) -> str:
             "nobody has looked yet",
         ),
     ]
+    is_read = all(outcome.searched for outcome in evidence.outcomes if (outcome.asset, outcome.check) == PIXELS)
     return _section(
         "Verification",
         "<p>Every object was cleaned from its original, written, read back and searched by code that shares no rule with the "
-        "engines. The checks ran over exactly this manifest, and block delivery.</p>"
-        + _table(("check", "searched", "found", "outcome"), rows, numbers=(1, 2), good=3)
+        f"engines; {SAME_MODEL if is_read else UNREAD} The checks ran over exactly this manifest, and block delivery.</p>"
+        + _table(
+            ("check", "looked at", "looked for", "found", "accepted", "outcome"), rows, numbers=(1, 2, 3, 4), good=5
+        )
+        + '<p class="note">Looked for: forms of the names, numbers and UIDs known in all hospitals. Accepted: findings that '
+        "people declared false alarms; they are in the release.</p>"
         + "<h3>Text in pixels: what samples say</h3>"
         + _table(("sample", "of", "looked at", "with missed text", "at most, 95 %"), looks, numbers=(1, 2, 3, 4))
         + '<p class="note">Releases look at every frame, with a second model after the first. The bound is the one of Clopper '
@@ -209,7 +235,13 @@ def _verification(evidence: Evidence) -> str:
 
 def _sample_row(what: str, of: int, looked: int, hits: int, bound: float, unused: str) -> list[str]:
     if not looked:
-        return [what, _n(of), "0", unused if not of or unused.startswith("nobody") else "none drawn", "–"]
+        return [
+            what,
+            _n(of),
+            "0",
+            unused if not of or unused.startswith("nobody") else "none drawn",
+            "100 %" if of else "–",
+        ]
     return [what, _n(of), _n(looked), _n(hits), f"{100 * bound:.2g} %"]
 
 
@@ -251,9 +283,10 @@ def _refused(evidence: Evidence) -> str:
 def _made(evidence: Evidence) -> str:
     rows = [
         *(["profile and standard", name, f"{_n(count)} objects"] for name, count in sorted(evidence.profiles.items())),
+        *(["dates", rule, f"{_n(count)} objects"] for rule, count in sorted(evidence.dates.items())),
         *(["engines", name, f"{_n(count)} objects"] for name, count in sorted(evidence.engines.items())),
         ["software", f"gradient-assets {evidence.version}", ""],
-        ["code revision", evidence.revision or "not known; the version stands for it", ""],
+        ["code revision", evidence.revision or f"that of version {evidence.version}", ""],
     ]
     return _section("Made by", _table(("what", "which", ""), rows))
 
@@ -278,10 +311,12 @@ def _signing(evidence: Evidence) -> str:
     who = {0: "No approval is asked for.", 1: "One person other than who asked for it approves."}.get(
         needed, f"{needed} different people, none of them who asked for it, approve."
     )
+    pictured = any(row["frames"] > 0 for row in evidence.rows)
+    look = f'<p class="warn">{LOOK_FIRST}</p>' if pictured and not evidence.reviewed.looked else ""
     command = f"gradient approve {evidence.release.name} --by NAME --digest {evidence.manifest[:12]}"
     lines = "".join("<div>Name, date, signature</div>" for _ in range(needed))
     signing = f'<div class="signing">{lines}</div>' if lines else ""
-    return _section("Approval", f'<div class="approval"><p>{who}</p><pre>{_e(command)}</pre>{signing}</div>')
+    return _section("Approval", f'<div class="approval">{look}<p>{who}</p><pre>{_e(command)}</pre>{signing}</div>')
 
 
 def _people_chart(title: str, groups: Sequence[Cell], floor: int, *, width: int = WIDTH) -> str:

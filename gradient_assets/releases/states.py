@@ -3,8 +3,8 @@
 Belongs here: the log's entries, their seal, and what they come to.  Each entry is one JSON object in the identified zone,
 sealed by the recipient's key over itself and the seal before it: whoever can write the bucket but has no key can't make an
 approval, change one, or take one out of the middle.  A log that can't be understood stands for nothing: the release is
-neither approved nor delivered.  Cutting entries off the end brings back an earlier state, which asks for more, not less;
-what was revoked is deleted besides.
+neither approved nor delivered.  Cutting entries off the end brings back an earlier state; the one that would ask for less,
+that before a revocation, is ruled out by an object of its own (`Revocation`), put down before the log's entry.
 
 An approval is bound to the digest of the manifest and to the report that was read.  Made again with another content, the
 release is verified, not approved.  Names are what people typed; beside them stands the account that ran the command.
@@ -17,6 +17,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Literal, cast, get_args
@@ -24,7 +25,7 @@ from typing import Literal, cast, get_args
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.releases.requests import Release, ReleaseError
 from resources.environment import Resources
-from resources.object_store import Bucket
+from resources.object_store import Bucket, ObjectExists
 
 State = Literal["draft", "verified", "approved", "delivered", "revoked"]
 Change = Literal["draft", "verified", "approval", "delivered", "reduced", "revoked"]
@@ -32,14 +33,53 @@ Change = Literal["draft", "verified", "approval", "delivered", "reduced", "revok
 PREFIX = "_states"
 """Begins with what no release's name begins with."""
 
+REVOKED_PREFIX = "_revoked"
+
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,60}")
 _NOTE = re.compile(r"[^\x00-\x1f\x7f]{0,500}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _SEALED = {"seal"}
+_BLANK_LETTERS = "\u034f\u115f\u1160\u3164\uffa0"
+"""Signs that are letters or marks to Unicode and show nothing (Default_Ignorable_Code_Point, DerivedCoreProperties.txt)."""
+_WRITTEN_TOGETHER = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC"})
+"""Japanese and Korean names mix these (Unicode Technical Standard 39, section 5.1)."""
 
 
 class LogError(ReleaseError):
     """The log of a release can't be understood.  Nothing is approved, nothing is delivered."""
+
+
+class Overtaken(LogError):  # noqa: N818  the name says what happened
+    """Another change came first; this one was not written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """That a release was revoked, apart from its log: whoever cuts the log's end off does not bring the release back.
+
+    It has no seal.  That it lies there is all that counts, so making one up only stops a release; and a release whose key is
+    lost, or whose log is broken, can be revoked too.
+    """
+
+    requests: Bucket
+    release: str
+
+    def exists(self) -> bool:
+        """Whether the release was revoked.  Raises `StoreError` where nobody can say."""
+        return self.requests.exists(self._key)
+
+    def write_down(self, by: str, why: str) -> None:
+        """Put it in place; the first one stays.  Raises `ReleaseError` for a name or reason that can't stand in it."""
+        if not _NOTE.fullmatch(why.strip()):
+            raise ReleaseError("A note or reason has up to 500 characters on one line.")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        content = {"by": checked_name(by), "account": account_name(), "at": now, "why": why.strip()}
+        with suppress(ObjectExists):
+            self.requests.create(self._key, json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
+
+    @property
+    def _key(self) -> str:
+        return f"{REVOKED_PREFIX}/{self.release}.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +138,11 @@ class Standing:
         return "approved" if len(self.approved_by) >= needed else "verified"
 
     @property
+    def is_closed(self) -> bool:
+        """Whether the log itself says that the release was revoked."""
+        return bool(self.entries) and self.entries[-1].change == "revoked"
+
+    @property
     def approved_by(self) -> tuple[str, ...]:
         """Who approved what it holds now; an approval of somebody who asked for it, before or after, does not count."""
         authors = {folded(name) for name in self.authors}
@@ -138,7 +183,8 @@ class Standing:
 class ReleaseLog:
     """The log of one release."""
 
-    bucket: Bucket
+    requests: Bucket
+    """The bucket of the requests; the log lies under a prefix of it."""
     release: str
     sealers: tuple[Pseudonymizer, ...]
     """Of the recipient's key in use, then of its former versions: a log outlives a rotation."""
@@ -148,12 +194,53 @@ class ReleaseLog:
         """The log in the resources' bucket.  Raises what the vault raises: no key of the recipient, no log."""
         keys = (resources.key(release.secret_name), *resources.former_keys(release.secret_name))
         sealers = tuple(Pseudonymizer(key, "release log") for key in keys)
-        return cls(resources.release_requests.under(f"{PREFIX}/{release.name}"), release.name, sealers)
+        return cls(resources.release_requests, release.name, sealers)
+
+    @property
+    def _entries(self) -> Bucket:
+        return self.requests.under(f"{PREFIX}/{self.release}")
 
     def standing(self) -> Standing:
         """What the log comes to.  Raises `LogError` if any entry of it is not as it was written."""
+        standing, _ = self._checked()
+        return replace(standing, revoked=standing.revoked or self.revocation.exists())
+
+    @property
+    def revocation(self) -> Revocation:
+        """What lies beside the log once the release was revoked."""
+        return Revocation(self.requests, self.release)
+
+    def append(self, change: Change, by: str, *, note: str = "", manifest: str = "", report: str = "") -> Standing:
+        """Add a change; of two at once one is refused.
+
+        Raises `LogError`, and `ReleaseError` for a name or note that can't stand in it.
+        """
+        standing, seals = self._checked()
+        if change != "revoked" and self.revocation.exists():
+            raise ReleaseError(f"Release '{self.release}' was revoked. Nothing more can become of it.")
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        entry = Entry(
+            len(standing.entries) + 1, change, by.strip(), account_name(), now, note.strip(), manifest, report
+        )
+        grown = standing.after(entry)
+        if change == "revoked":
+            self.revocation.write_down(by, note)
+        sealed = asdict(entry) | {"seal": self._seals(entry, seals[-1] if seals else "")[0]}
         try:
-            return self._read()[0]
+            self._entries.create(
+                self._key(entry.number), json.dumps(sealed, sort_keys=True, ensure_ascii=False).encode()
+            )
+        except ObjectExists:
+            is_first = False
+        else:
+            is_first = True
+        if not is_first:
+            raise Overtaken(f"Somebody else changed release '{self.release}' just now. Look at it, and try again.")
+        return grown
+
+    def _checked(self) -> tuple[Standing, list[str]]:
+        try:
+            return self._read()
         except (LogError, ReleaseError, ValueError, TypeError, KeyError, RecursionError) as error:
             what = str(error) if isinstance(error, LogError) else "an entry that is none"
         raise LogError(
@@ -161,28 +248,12 @@ class ReleaseLog:
             f"log from a copy, or ask for the release under another name."
         )
 
-    def append(self, change: Change, by: str, *, note: str = "", manifest: str = "", report: str = "") -> Standing:
-        """Add a change.  Raises `LogError`, and `ReleaseError` for a name or note that can't stand in it."""
-        standing = self.standing()
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        entry = Entry(
-            len(standing.entries) + 1, change, by.strip(), account_name(), now, note.strip(), manifest, report
-        )
-        grown = standing.after(entry)
-        seals = self._read()[1]
-        fields_of_entry = asdict(entry)
-        sealed = fields_of_entry | {"seal": self._seals(entry, seals[-1] if seals else "")[0]}
-        self.bucket.put(self._key(entry.number), json.dumps(sealed, sort_keys=True, ensure_ascii=False).encode())
-        if self.standing() != grown:
-            raise LogError(f"Somebody else changed release '{self.release}' just now. Look at it, and try again.")
-        return grown
-
     def _read(self) -> tuple[Standing, list[str]]:
         standing, seals = Standing(), list[str]()
-        for number, stat in enumerate(self.bucket.listing(), start=1):
+        for number, stat in enumerate(self._entries.listing(), start=1):
             if stat.key != self._key(number):
                 raise LogError("an entry is missing, or a foreign file lies there")
-            content = json.loads(self.bucket.get(stat.key))
+            content = json.loads(self._entries.get(stat.key))
             if not isinstance(content, dict) or set(content) != {one.name for one in fields(Entry)} | _SEALED:
                 raise LogError("an entry has other fields")
             seal = content.pop("seal")
@@ -214,14 +285,34 @@ def checked_name(name: str) -> str:
     """The name without blanks around it.  Raises `ReleaseError`."""
     if not isinstance(name, str) or not _NAME.fullmatch(name.strip()):
         raise ReleaseError("A person's name has 1 to 60 characters on one line.")
+    if len(_scripts(name)) > 1:
+        raise ReleaseError("A person's name is written in one script: letters of two can look the same.")
+    if not folded(name):
+        raise ReleaseError("A person's name has letters or digits.")
     return name.strip()
 
 
 def folded(name: str) -> str:
-    """A name as it is compared: `Ada  ASKER` is `Ada Asker`."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    """A name as it is compared: `Asker,  ADA` is `Ada Asker`, whatever signs, and signs that nobody sees, stand between."""
+    return " ".join(sorted(re.findall(r"[^\W_]+", _seen(name).casefold())))
 
 
 def is_author(name: str, authors: Iterable[str]) -> bool:
     """Whether it is one of those who asked for the release."""
     return folded(name) in {folded(author) for author in authors}
+
+
+def _seen(name: str) -> str:
+    """The name without what shows nothing; wide, narrow and joined letters as plain ones."""
+    return "".join(
+        sign
+        for sign in unicodedata.normalize("NFKC", name)
+        if not (unicodedata.category(sign) == "Cf" or sign in _BLANK_LETTERS or "\ufe00" <= sign <= "\ufe0f")
+    )
+
+
+def _scripts(name: str) -> set[str]:
+    """The scripts of its letters, by the first word of their names; those that one language mixes count as one."""
+    letters = (unicodedata.name(sign, "?") for sign in _seen(name) if sign.isalpha())
+    first = {letter.split()[0].partition("-")[0] for letter in letters}
+    return {"CJK" if script in _WRITTEN_TOGETHER else script for script in first}

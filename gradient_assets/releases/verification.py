@@ -6,12 +6,12 @@ searches themselves are `checks`'; an outcome holds kinds and counts, never a va
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 
-from gradient_assets.releases.requests import ReleaseError
-from resources.object_store import Bucket
+from gradient_assets.releases.requests import ReleaseError, load_release
+from gradient_assets.seals import Seals
+from resources.environment import Resources
 
 PREFIX = "_verification"
 
@@ -19,10 +19,11 @@ BEFORE_REPORT = ("release_dicoms", "release_manifest")
 BEFORE_DELIVERY = (*BEFORE_REPORT, "release_report")
 """Assets whose checks have to have passed before the report is made, and before anything is delivered."""
 
+PIXELS = ("release_dicoms", "no_text_in_pixels")
 NEEDED = (
     ("release_dicoms", "no_known_identifier"),
     ("release_dicoms", "no_identifier_like_pattern"),
-    ("release_dicoms", "no_text_in_pixels"),
+    PIXELS,
     ("release_dicoms", "profile_holds"),
     ("release_manifest", "no_known_identifier"),
 )
@@ -31,7 +32,11 @@ NEEDED = (
 
 @dataclass(frozen=True, slots=True)
 class CheckOutcome:
-    """How one check ended over what the release held then (`manifest`: the digest of its manifest)."""
+    """How one check ended over what the release held then (`manifest`: the digest of its manifest).
+
+    `accepted`: findings that people accepted as false alarms.  `known`: forms of known identifiers that were looked for; 0 for
+    a check that looks for something else.
+    """
 
     asset: str
     check: str
@@ -39,34 +44,49 @@ class CheckOutcome:
     searched: int
     found: Mapping[str, int]
     manifest: str
+    accepted: int = 0
+    known: int = 0
 
     def __post_init__(self) -> None:
-        if type(self.passed) is not bool or type(self.searched) is not int or not isinstance(self.found, dict):
+        numbers = (self.searched, self.accepted, self.known)
+        if type(self.passed) is not bool or {type(one) for one in numbers} != {int} or not isinstance(self.found, dict):
             raise ValueError("an outcome of another form")
 
 
-def keep_outcome(bucket: Bucket, release: str, outcome: CheckOutcome) -> None:
-    """Keep it in place of the check's last one.  `bucket` is that of the requests."""
-    content = json.dumps(asdict(outcome), sort_keys=True).encode()
-    bucket.put(f"{PREFIX}/{release}/{outcome.asset}.{outcome.check}.json", content)
+def keep_outcome(resources: Resources, release: str, outcome: CheckOutcome) -> None:
+    """Keep it in place of the check's last one, under the seal of the recipient's key.  Raises what the vault raises."""
+    bucket, key = resources.release_requests, f"{release}/{outcome.asset}.{outcome.check}.json"
+    seals = Seals.of(resources, load_release(bucket, release).secret_name, PREFIX)
+    bucket.put(f"{PREFIX}/{key}", seals.closed(key, asdict(outcome)))
 
 
 def outcomes_of(
-    bucket: Bucket, release: str, manifest: str, assets: Collection[str] = BEFORE_DELIVERY
+    resources: Resources,
+    release: str,
+    manifest: str,
+    assets: Collection[str] = BEFORE_DELIVERY,
+    *,
+    unread_pixels: bool = False,
 ) -> list[CheckOutcome]:
     """The outcomes of these assets' checks for what the release holds now, by asset and check.
 
-    Raises `ReleaseError` if a needed check has not run over exactly this manifest, or if any has failed.
+    `unread_pixels`: whether a release may pass whose pixels nobody has read again (`releases.unread_pixels`).
+
+    Raises `ReleaseError` if a needed check has not run over exactly this manifest, if one has looked at nothing, if any has
+    failed, or if what was kept of one is not as the check left it.
     """
     found: list[CheckOutcome] = []
+    bucket = resources.release_requests
+    seals = Seals.of(resources, load_release(bucket, release).secret_name, PREFIX)
     for stat in bucket.under(f"{PREFIX}/{release}").listing():
+        key = f"{release}/{stat.key}"
         try:
-            outcome = CheckOutcome(**json.loads(bucket.get(f"{PREFIX}/{release}/{stat.key}")))
+            outcome = CheckOutcome(**seals.opened(key, bucket.get(f"{PREFIX}/{key}")))
         except (ValueError, TypeError):
             outcome = None
         if outcome is None:
             raise ReleaseError(
-                f"What the checks found in release '{release}' can't be read. Run `gradient release` again."
+                f"What the checks found in release '{release}' can't be read, or was changed. Run `gradient release` again."
             )
         if outcome.manifest == manifest and outcome.asset in assets:
             found.append(outcome)
@@ -78,4 +98,11 @@ def outcomes_of(
         )
     if failed := [f"{one.check} of {one.asset}" for one in found if not one.passed]:
         raise ReleaseError(f"Release '{release}' is not verified: {', '.join(failed)} has failed.")
+    allowed = {PIXELS} if unread_pixels else set()
+    idle = [one for one in found if not one.searched and (one.asset, one.check) in set(NEEDED) - allowed]
+    if blind := [f"{one.check} of {one.asset}" for one in idle]:
+        raise ReleaseError(
+            f"Release '{release}' is not verified: {', '.join(blind)} has looked at nothing. Set GRADIENT_SECOND_FINDER to a "
+            "finder and run `gradient release` again, or allow it in the registry (`releases.unread_pixels: true`)."
+        )
     return sorted(found, key=lambda one: (one.asset, one.check))

@@ -1,4 +1,4 @@
-"""What people look at in the Dagster UI: contact sheets and lineage tables.
+"""What people look at in the Dagster UI: lineage tables.
 
 Belongs here: metadata values made for the eye.  What may be shown at all is `boundary`'s list.
 """

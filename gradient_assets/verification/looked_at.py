@@ -1,15 +1,16 @@
 """Pictures in which a reader never read anything, by the digest of their bytes, so that nobody looks at them twice.
 
 Belongs here: remembering.  Only what held no reading at all is remembered, since what a reading means changes with what is
-known of the hospital; another reader or another byte is another picture.  Kept in the identified zone.
+known of the hospital; another reader or another byte is another picture.  Kept in the identified zone under a seal: a digest
+that somebody else put there would keep a picture from being looked at.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 
+from gradient_assets.seals import SealBroken, Seals
 from resources.object_store import Bucket, ObjectVanished
 
 PREFIX = "_looked_at"
@@ -20,6 +21,7 @@ class LookedAt:
     """Digests of one partition's blank pictures under one reader."""
 
     bucket: Bucket
+    seals: Seals
     partition: str
     reader: str
     _known: set[str] = field(default_factory=set)
@@ -27,10 +29,10 @@ class LookedAt:
 
     def __post_init__(self) -> None:
         try:
-            found = json.loads(self.bucket.get(self._key))
-        except (ObjectVanished, ValueError):
+            found = self.seals.opened(self._key, self.bucket.get(self._key))
+        except (ObjectVanished, SealBroken):
             return  # nothing is known then, and everything is looked at
-        self._known = {digest for digest in found if isinstance(digest, str)} if isinstance(found, list) else set()
+        self._known = set(found["blank"])
 
     @property
     def _key(self) -> str:
@@ -50,5 +52,5 @@ class LookedAt:
     def keep(self) -> None:
         """Write down what was met this time; pictures that are gone are forgotten."""
         if self._met != self._known:
-            self.bucket.put(self._key, json.dumps(sorted(self._met)).encode())
+            self.bucket.put(self._key, self.seals.closed(self._key, {"blank": sorted(self._met)}))
             self._known = set(self._met)

@@ -22,6 +22,7 @@ from gradient_assets.hospitals import Hospital, Registry
 from gradient_assets.pipelines.known import everyone_index, gather
 from gradient_assets.quarantine.spared import Spared
 from gradient_assets.releases import Release
+from gradient_assets.seals import Seals
 from gradient_assets.tables import (
     DEIDENTIFIED_METADATA,
     DEIDENTIFIED_REPORTS,
@@ -34,6 +35,7 @@ from gradient_assets.tables import (
 )
 from gradient_assets.verification import objects, rows
 from gradient_assets.verification.found import Found
+from gradient_assets.verification.looked_at import PREFIX as BEFORE
 from gradient_assets.verification.looked_at import LookedAt
 from gradient_assets.verification.objects import Looking, Written
 from gradient_assets.verification.originals import origins
@@ -52,6 +54,8 @@ class Verifier:
 
     resources: Resources
     partition: str
+    secret_name: str
+    """Of the key that seals what this verification remembers: the hospital's, or the recipient's."""
     hospitals: Mapping[str, Hospital]
     profiles: Mapping[str, Profile]
     prefixes: tuple[str, ...] = ()
@@ -67,6 +71,7 @@ class Verifier:
         return cls(
             resources,
             hospital.id,
+            hospital.secret_name,
             {hospital.id: hospital},
             {hospital.id: profile},
             share=share_of(resources),
@@ -79,7 +84,9 @@ class Verifier:
         profiles = {hospital.id: Profile.of(hospital.profile) for hospital in registry}
         hospitals = {hospital.id: hospital for hospital in registry}
         prefixes = (release.prepared, release.delivered)
-        return cls(resources, release.name, hospitals, profiles, prefixes, reader=_reader(resources))
+        return cls(
+            resources, release.name, release.secret_name, hospitals, profiles, prefixes, reader=_reader(resources)
+        )
 
     @property
     def warehouse(self) -> Warehouse:
@@ -95,8 +102,8 @@ class Verifier:
     def spared(self) -> Spared:
         """What somebody accepted."""
         if self.prefixes:
-            return Spared.of_release(self.resources, list(self.hospitals), self.partition)
-        return Spared.of_hospital(self.resources, self.partition)
+            return Spared.of_release(self.resources, self.hospitals.values(), self.partition)
+        return Spared.of_hospital(self.resources, self.hospitals[self.partition])
 
     # known identifiers
 
@@ -182,7 +189,8 @@ class Verifier:
             return None
         marks = any(profile.burned_in_text == "keep_marks" for profile in self.profiles.values())
         name = described(cast("TextFinder", self.reader))
-        before = LookedAt(self.resources.release_requests, self.partition, name)
+        seals = Seals.of(self.resources, self.secret_name, BEFORE)
+        before = LookedAt(self.resources.release_requests, seals, self.partition, name)
         words = KnownWords(self.index, _name_parts(self.warehouse, tuple(self.hospitals)))
         return Looking(self.reader, words, before, marks)
 

@@ -19,6 +19,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gradient_assets.boundary import contact_sheet_key
+from gradient_assets.contact_sheet import shown_on
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.reasons import Reason
 from gradient_assets.hospitals import Hospital
@@ -293,14 +295,24 @@ def forget_unread(warehouse: Warehouse, hospital_id: str) -> int:
 
 
 def thumbnails_of(withdrawn: Withdrawn, bucket: Bucket) -> list[str]:
-    """Keys of the pictures of withdrawn patients, those that no row names included."""
+    """Keys of the pictures of withdrawn patients, those that no row names included, and of the sheet if one of them is on it.
+
+    A sheet that does not say whom it shows may show anybody.  The next run makes another one.
+    """
     parts = withdrawn.traces.instances | withdrawn.traces.studies
     if not parts:
         return []
-    keys = (stat.key for stat in bucket.listing(f"{withdrawn.hospital.id}/"))
-    return [
-        key for key in keys if any(part.split(".strip")[0].removesuffix(".png") in parts for part in key.split("/"))
-    ]
+
+    def is_theirs(key: str) -> bool:
+        return any(part.split(".strip")[0].removesuffix(".png") in parts for part in key.split("/"))
+
+    theirs = [stat.key for stat in bucket.listing(f"{withdrawn.hospital.id}/") if is_theirs(stat.key)]
+    on_sheet = shown_on(bucket, withdrawn.hospital.id)
+    return (
+        [*theirs, contact_sheet_key(withdrawn.hospital.id)]
+        if on_sheet is None or any(map(is_theirs, on_sheet))
+        else theirs
+    )
 
 
 def sweep_thumbnails(withdrawn: Withdrawn, bucket: Bucket) -> int:

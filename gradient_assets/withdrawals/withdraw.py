@@ -8,15 +8,12 @@ all is swept again, since each of the two may have written back a row that the o
 
 from __future__ import annotations
 
-import json
 import re
-import secrets
 import stat
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from gradient_assets.crosswalk import forget
@@ -29,13 +26,12 @@ from gradient_assets.releases import load_release, release_names
 from gradient_assets.tables import CROSSWALK, TableSpec
 from gradient_assets.withdrawals.deliveries import Reduced, withdraw_objects
 from gradient_assets.withdrawals.register import (
-    LOG,
     OWN,
     WithdrawalError,
     identities_of,
     keys_of,
     load_register,
-    register_bucket,
+    save_log,
     save_record,
 )
 from gradient_assets.withdrawals.sweep import (
@@ -59,6 +55,20 @@ MAX_ID_CHARACTERS = 64
 """VR LO, PS3.5 6.2."""
 
 MAX_FILE_BYTES = 16 * 1024**2
+
+SHORTEST_ID = 2
+"""Letters and digits, without leading zeros: `0` stands in the column of everybody who has no number."""
+
+_OF_A_TABLE = re.compile(r'[,;"\t|]')
+"""A line of a table is no id: a tombstone of `A-1001,Doe` refuses nobody, and the patient stays unseen."""
+
+_HEADINGS = frozenset(
+    """
+    id ids pid mrn mrns patient patients patientid patientids patientno patientnumber medicalrecordnumber name patientname
+    patientennummer patientenid patientnummer patiëntnummer nhc historia paciente idpaciente
+    """.split()  # noqa: SIM905  a line for each word would be longer than what it is for
+)
+"""What stands above a column of ids, folded as ids are; the languages are those of the report engine."""
 
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,60}")
 _REASON = re.compile(r"[^\x00-\x1f\x7f]{0,500}")
@@ -108,8 +118,8 @@ class Withdrawal:
 def read_ids(path: Path) -> tuple[str, ...]:
     """The patient ids of a file, one per line, each once.
 
-    Raises `WithdrawalError` for a file that others may read, that is no text, holds nothing, or has a line that is no id; the
-    message names the line, never what stands there.
+    Raises `WithdrawalError` for a file that others may read, that is no text, holds nothing, or has a line that is no id (a row
+    or heading of a table, a single sign); the message names the line, never what stands there.
     """
     try:
         found = path.stat()
@@ -127,14 +137,25 @@ def read_ids(path: Path) -> tuple[str, ...]:
         one = line.strip()
         if not one:
             continue
-        if len(one) > MAX_ID_CHARACTERS or not any(sign.isalnum() for sign in one):
+        if not _is_an_id(one):
             raise WithdrawalError(
-                f"{path}, line {number}: no patient id. One id per line, nothing else. Nothing was done."
+                f"{path}, line {number}: no patient id. One id per line, no heading, no other column. Nothing was done."
             )
         ids[one] = None
     if not ids:
         raise WithdrawalError(f"{path} holds no patient id. Nothing was done.")
     return tuple(ids)
+
+
+def _is_an_id(line: str) -> bool:
+    folded = joined_patient_id(line)
+    signs = sum(sign.isalnum() for sign in folded.lstrip("0"))
+    return (
+        len(line) <= MAX_ID_CHARACTERS
+        and signs >= SHORTEST_ID
+        and not _OF_A_TABLE.search(line)
+        and folded not in _HEADINGS
+    )
 
 
 @dataclass(frozen=True)
@@ -197,9 +218,7 @@ def put_tombstones(task: Task, outcome: Outcome) -> None:
     before = load_register(task.resources, task.order.hospital).tombstones
     outcome.earlier = frozenset(one for one in task.order.joined if before.covers(PATIENT, one))
     values = [(PATIENT, one) for one in task.order.patient_ids]
-    save_record(
-        register_bucket(task.resources, task.order.hospital.id), _digests(task.resources, task.order.hospital, values)
-    )
+    save_record(task.resources, task.order.hospital, _digests(task.resources, task.order.hospital, values))
 
 
 def put_traces(task: Task, outcome: Outcome) -> None:
@@ -215,7 +234,7 @@ def put_traces(task: Task, outcome: Outcome) -> None:
         scope: found.traces(identities_of(task.resources, secret_name, hospital.id))
         for scope, secret_name in scopes.items()
     }
-    save_record(register_bucket(task.resources, hospital.id), digests, traces)
+    save_record(task.resources, hospital, digests, traces)
     held = {joined_patient_id(one) for one in found.patient_ids}
     outcome.known = len(task.order.joined & held)
     outcome.before = len((task.order.joined - held) & outcome.earlier)
@@ -295,9 +314,7 @@ def count_what_is_left(task: Task, outcome: Outcome) -> None:
 
 def put_log(task: Task, outcome: Outcome) -> None:
     """Who withdrew how many, when and why."""
-    now = datetime.now(UTC)
     entry = {
-        "at": now.isoformat(timespec="seconds"),
         "by": task.order.by,
         "reason": task.order.reason,
         "patients": len(task.order.joined),
@@ -306,9 +323,7 @@ def put_log(task: Task, outcome: Outcome) -> None:
         "thumbnails": outcome.thumbnails,
         "releases": sorted(outcome.releases),
     }
-    name = f"{LOG}{now:%Y%m%dT%H%M%S}-{secrets.token_hex(4)}.json"
-    bucket = register_bucket(task.resources, task.order.hospital.id)
-    bucket.put(name, json.dumps(entry, sort_keys=True, ensure_ascii=False).encode())
+    save_log(task.resources, task.order.hospital, entry)
 
 
 def _digests(resources: Resources, hospital: Hospital, values: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -9,7 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from pydicom import dcmread
 
+from gradient_assets.boundary import contact_sheet_key
 from gradient_assets.checks.reconciliation import balances
+from gradient_assets.contact_sheet import shown_on
 from gradient_assets.deid.headers import read_dataset
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.pixels import decode_frames
@@ -212,10 +214,13 @@ def test_prod_and_the_public_table_hold_the_final_tables_of_all_hospitals(demo):
     assert final == sorted(row["sop_instance_uid"] for row in rows(demo, PUBLIC_TABLE))
 
 
-def test_thumbnails_are_exactly_those_that_the_table_names(demo):
+def test_thumbnails_are_exactly_those_that_the_table_names_and_a_sheet_of_them_for_each_hospital(demo):
     named = {row[key] for row in rows(demo, PIXEL_TEXT) for key in ("thumbnail_key", "strip_key") if row[key]}
     assert any(key.endswith(".strip.png") for key in named)
-    assert named == {stat.key for stat in demo.resources.thumbnails.listing()}
+    found = {stat.key for stat in demo.resources.thumbnails.listing()}
+    sheets = {contact_sheet_key(key.partition("/")[0]) for key in named}
+    assert found == named | sheets
+    assert {key for hospital in demo.registry.ids for key in shown_on(demo.resources.thumbnails, hospital)} <= named
 
 
 def test_the_release_is_delivered_with_manifest_and_report(demo):

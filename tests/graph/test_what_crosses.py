@@ -50,6 +50,11 @@ def metadata_of(event: dg.DagsterEvent) -> dict[str, object]:
     return dict(of_asset.metadata) if of_asset is not None else {}
 
 
+def texts_of(value: object) -> str:
+    """What a metadata value holds, whatever its kind."""
+    return str(getattr(value, "value", value))
+
+
 @pytest.fixture(scope="module")
 def instance(demo):
     with dg.DagsterInstance.from_config(str(demo.path / "dagster")) as opened:
@@ -74,6 +79,14 @@ def test_tags_of_runs_and_events_have_listed_names(instance):
     ]
     assert of_assets
     assert off(of_assets, boundary.ASSET_TAGS) == set()
+
+
+def test_the_event_log_holds_addresses_of_pictures_and_no_picture(demo, instance):
+    kept = [(name, texts_of(value)) for event in events(instance) for name, value in metadata_of(event).items()]
+    assert not [name for name, text in kept if "data:image" in text or "base64" in text]
+    sheets = {text for name, text in kept if name == "gradient/contact_sheet"}
+    there = demo.resources.thumbnails.listing("contact_sheets/")
+    assert sheets == {f"{demo.resources.thumbnails.uri}/{sheet.key}" for sheet in there}
 
 
 def test_keys_of_objects_have_listed_forms(demo):

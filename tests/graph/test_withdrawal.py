@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 from gradient_assets.assets.context import HospitalWork
+from gradient_assets.contact_sheet import shown_on
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.integrity.records import recorded
 from gradient_assets.pipelines.known import gather
@@ -68,9 +69,10 @@ def after(before, tmp_path_factory) -> Home:
     """The home after the command and the next run."""
     copy = Home(tmp_path_factory.mktemp("withdrawal") / "after")
     shutil.copytree(before.path, copy.path)
+    ids = str(made.ids_file(copy.path, *IDS))
     done = copy.gradient(
-        "withdraw", "-H", HOSPITAL, "--patient-id-file", str(made.ids_file(copy.path, *IDS)), "--by", "Ada"
-    )
+        "withdraw", "-H", HOSPITAL, "--patient-id-file", ids, "--by", "Ada", expect=3
+    )  # one is unknown
     (copy.path / "told.txt").write_text(done.stdout + done.stderr)
     copy.gradient("run", "-H", HOSPITAL)
     return copy
@@ -151,10 +153,19 @@ def test_after_it_finds_nobody_and_the_command_says_so(after):
 
 def test_the_operator_is_told_counts_and_whom_to_tell_and_no_id(after):
     told = (after.path / "told.txt").read_text()
+    assert told.startswith("1 of 2 ids match nobody here")
     assert "2 patients withdrawn (1 known here, 0 withdrawn before, 1 not known" in told
     assert "3 objects and 1 report rows of them lie in the hospital's own buckets" in told
     assert f"Tell {RECIPIENT}: 3 objects of release '{RELEASE}'" in told
     assert not any(sign in told for sign in ("771204", "999999", "uillfeather"))
+
+
+def test_the_sheet_of_thumbnails_is_deleted_and_made_again_without_the_patient(before, home, after):
+    shown = [shown_on(one.resources.thumbnails, HOSPITAL) for one in (before, after)]
+    assert set(shown[1]) < set(shown[0])
+    assert shown[1]
+    withdraw(task(home))
+    assert shown_on(home.resources.thumbnails, HOSPITAL) == []
 
 
 def test_others_stay_as_they_were(before, after):

@@ -174,19 +174,24 @@ def all_fields() -> dict[str, list[str]]:
     return {path: expressions for path, expressions in found.items() if expressions}
 
 
+WRITING = ("put", "create", "move")
+
+
 def writes(source: str) -> list[str]:
     """The keys under which a module writes or moves objects in a bucket, as expressions, each once."""
     found: dict[str, None] = {}
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("put", "move"):
-            # The second argument of `put` is the content, that of `move` another key.
-            for key in node.args[: 1 if node.func.attr == "put" else 2]:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WRITING:
+            if ast.unparse(node.func.value).endswith("vault"):
+                continue  # a secret is no object in a bucket
+            # The second argument of `put` and `create` is the content, that of `move` another key.
+            for key in node.args[: 2 if node.func.attr == "move" else 1]:
                 found[ast.unparse(key)] = None
     return list(found)
 
 
 STORES = ("resources/object_store.py", "resources/local_folder.py")
-"""What `put` and `move` themselves are."""
+"""What these methods themselves are."""
 
 
 def all_writes() -> dict[str, list[str]]:

@@ -242,6 +242,7 @@ UIDS = "2.25.1/2.25.2/2.25.3"
 KEYS = [
     ("thumbnails", f"st-mary/{UIDS}.png"),
     ("thumbnails", f"st-mary/{UIDS}.strip.png"),
+    ("thumbnails", "contact_sheets/st-mary.jpg"),
     ("releases", f"uni/spring/dicom/{PATIENT}/{UIDS}.dcm"),
     ("releases", f"_prepared/spring/{PATIENT}/{UIDS}.dcm"),
     ("releases", "_prepared/_pages/spring/manifest.csv"),
@@ -253,6 +254,8 @@ KEYS = [
 FOREIGN = [
     ("thumbnails", "st-mary/DOE^JOHN/1.2.3/1.2.4.png"),
     ("thumbnails", f"st-mary/{UIDS}.png.txt"),
+    ("thumbnails", "contact_sheets/DOE^JOHN.jpg"),
+    ("thumbnails", "st-mary/contact_sheet.jpg"),
     ("releases", f"uni/spring/dicom/DOE/{UIDS}.dcm"),
     ("releases", "uni/spring/patients.csv"),
     ("releases", f"uni/{PATIENT}/{UIDS}.dcm"),

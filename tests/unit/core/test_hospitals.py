@@ -189,18 +189,28 @@ def test_rules_for_releases_are_read_and_have_defaults(tmp_path):
     assert load(tmp_path, GOOD).releases == ReleaseRules(approvals=1, smallest_class=1, smallest_cell=11)
     rules = load(tmp_path, GOOD + "releases: {approvals: 2, smallest_class: 5}\n").releases
     assert rules == ReleaseRules(2, 5, 11)
+    people = "releases: {approvers: [Ada Asker, Otto], distinct_accounts: true}\n"
+    assert load(tmp_path, GOOD + people).releases == ReleaseRules(
+        approvers=("Ada Asker", "Otto"), distinct_accounts=True
+    )
 
 
 @pytest.mark.parametrize(
     ("section", "words"),
     [
         ("{approvals: 3}", "releases.approvals: 3`: expected a whole number from 0 to 2"),
+        ("{unread_pixels: perhaps}", "releases.unread_pixels: perhaps`: expected true or false"),
         ("{approvals: many}", "a whole number from 0 to 2"),
         ("{approvals: -1}", "a whole number from 0 to 2"),
         ("{smallest_class: 0}", "a whole number from 1 to 1000"),
         ("{smallest_cell: 1001}", "a whole number from 1 to 1000"),
         ("{approval: 1}", "expected one of approvals, smallest_class, smallest_cell"),
         ("[1]", "a mapping with approvals"),
+        ("{approvers: []}", "a list of names"),
+        ("{approvers: Ada}", "a list of names"),
+        ("{approvers: [' ']}", "a list of names"),
+        ('{approvers: ["A\\u200bda"]}', "a list of names"),
+        ("{distinct_accounts: 1}", "true or false"),
     ],
 )
 def test_rules_for_releases_that_are_wrong_are_refused_with_their_line(tmp_path, section, words):

@@ -37,14 +37,14 @@ def aws_bucket_documents() -> dict[str, dict]:
     """The policies of the buckets themselves, by bucket."""
     readers = json.loads((DEPLOY / "aws/readers.json").read_text())
     return {
-        f"{PREFIX}-{zone}": _filled(
+        f"{PREFIX}-{bucket}": _filled(
             "bucket.json",
             {
-                "bucket": f"{PREFIX}-{zone}",
+                "bucket": f"{PREFIX}-{bucket}",
                 "jsonencode(principals)": json.dumps([_role(reader) for reader in roles]),
             },
         )
-        for zone, roles in readers.items()
+        for bucket, roles in readers.items()
     }
 
 
@@ -69,10 +69,18 @@ class Request:
     resource: str
     prefix: str | None = None
     encrypted: bool = True
+    only_if_new: bool = False
+    """Asked with `If-None-Match: *`: it can't write over what is there."""
 
     def context(self, identity: str) -> dict[str, str]:
         found = {"aws:PrincipalArn": _role(identity), "aws:SecureTransport": str(self.encrypted).lower()}
-        return found if self.prefix is None else {**found, "s3:prefix": self.prefix}
+        found |= {} if self.prefix is None else {"s3:prefix": self.prefix}
+        return found | ({"s3:if-none-match": "*"} if self.only_if_new else {})
+
+    @property
+    def label(self) -> str:
+        """The action as the table of rights names it."""
+        return f"{self.action} of a new one" if self.only_if_new else self.action
 
 
 def aws_allows(identity: str, own: dict, request: Request, buckets: dict[str, dict] | None = None) -> bool:
@@ -110,6 +118,8 @@ def _holds(operator: str, key: str, values: object, context: dict[str, str]) -> 
             return matched
         case "ArnNotLike":
             return not matched
+        case "Null":
+            return {"true": found is None, "false": found is not None}[str(values)]
     raise AssertionError(f"this evaluator does not know {operator}")
 
 
@@ -126,13 +136,20 @@ GOOGLE_ROLES = {
         "storage.objects.create",
         "storage.objects.delete",
     },
+    "roles/storage.objectCreator": {"storage.objects.create"},
     "roles/bigquery.dataViewer": {"bigquery.tables.getData"},
     "roles/bigquery.dataEditor": {"bigquery.tables.getData", "bigquery.tables.updateData", "bigquery.tables.create"},
     "roles/bigquery.jobUser": {"bigquery.jobs.create"},
     "roles/secretmanager.secretAccessor": {"secretmanager.versions.access"},
     "roles/secretmanager.viewer": {"secretmanager.secrets.get"},
+    "roles/secretmanager.secretVersionAdder": {"secretmanager.versions.add"},
+    **{
+        f"custom:{name}": set(permissions)
+        for name, permissions in json.loads((DEPLOY / "gcp/grants.json").read_text())["roles"].items()
+    },
 }
-"""What is asked for of what each predefined role holds; from "IAM roles and permissions index", Google Cloud."""
+"""What is asked for of what each predefined role holds; from "IAM roles and permissions index", Google Cloud.  To write over
+an object takes the right to delete it."""
 
 
 def google_grants() -> list[dict]:
@@ -160,13 +177,27 @@ def google_allows(identity: str, grants: list[dict], permission: str, place: Pla
 
 
 def _covers(grant: dict, place: Place, own: str) -> bool:
-    if unknown := set(grant) - {"identity", "role", "bucket", "prefix", "dataset", "table", "secrets", "project"}:
+    if unknown := set(grant) - {
+        "identity",
+        "role",
+        "bucket",
+        "prefix",
+        "except",
+        "dataset",
+        "table",
+        "secrets",
+        "project",
+    }:
         raise AssertionError(f"this evaluator does not know {unknown}")
     match place.kind:
         case "bucket":
             landing = f"{own}-images" if grant.get("bucket") == "landing" else grant.get("bucket")
-            return landing == place.name and place.below.startswith(
-                grant.get("prefix", "").replace("${recipient}", own)
+            prefix = grant.get("prefix", "").replace("${recipient}", own).replace("${landing_prefix}", "radiology/")
+            excepted = tuple(grant.get("except", ()))
+            return (
+                landing == place.name
+                and place.below.startswith(prefix)
+                and not place.below.startswith(excepted or ("\0",))
             )
         case "table":
             return grant.get("dataset") == place.name and grant.get("table", place.below) == place.below

@@ -6,7 +6,11 @@ import re
 
 import pytest
 
+from gradient_assets.quarantine.decisions import PREFIX as QUARANTINE
+from gradient_assets.releases.states import PREFIX as STATES
+from gradient_assets.releases.states import REVOKED_PREFIX
 from gradient_assets.tables import ALL_TABLES
+from gradient_assets.withdrawals.register import PREFIX as WITHDRAWALS
 from resources import SETTINGS, Settings, resources_for
 from resources.object_store import Bucket
 from resources.warehouse import ZONES
@@ -27,16 +31,24 @@ from tests.unit.deploy.policies import (
 
 LAYOUT = json.loads((DEPLOY / "layout.json").read_text())["settings"]
 BY_ZONE = {
-    zone: sorted(place["prefix"] for place in LAYOUT.values() if place["zone"] == zone)
+    zone: sorted((place["bucket"], place["prefix"]) for place in LAYOUT.values() if place["zone"] == zone)
     for zone in ("identified", "deidentified")
 }
+WRITTEN_ONCE = ("_states", "_revoked", "_quarantine", "_withdrawals")
+"""Logs below the requests: approvals, revocations, decisions about the quarantine, withdrawals."""
 
 PLACES = {
     "landing/st-mary": ("st-mary-images", "radiology/a.dcm"),
     "landing/st-mary, another prefix": ("st-mary-images", "billing/a.csv"),
     "landing/lakeside": ("lakeside-images", "radiology/a.dcm"),
     "landing/lakeside, another prefix": ("lakeside-images", "billing/a.csv"),
-    **{f"{zone}/{prefix}": (f"{PREFIX}-{zone}", f"{prefix}/x") for zone in BY_ZONE for prefix in BY_ZONE[zone]},
+    **{
+        f"{zone}/{prefix}": (f"{PREFIX}-{bucket}", f"{prefix}/x")
+        for zone in BY_ZONE
+        for bucket, prefix in BY_ZONE[zone]
+    },
+    **{f"identified/{log}": (f"{PREFIX}-logs", f"release_requests/{log}/spring/1.json") for log in WRITTEN_ONCE},
+    "identified, any other log": (f"{PREFIX}-logs", "whatever/x"),
     "identified, anything else": (f"{PREFIX}-identified", "whatever/x"),
     "deidentified, anything else": (f"{PREFIX}-deidentified", "whatever/x"),
     "deidentified, unfinished": (f"{PREFIX}-deidentified", "thumbnails/_staging/x"),
@@ -64,8 +76,8 @@ LISTED = {
         for prefix in ("radiology/", "billing/", "")
     },
     **{
-        f"list {zone}: {prefix}": (f"{PREFIX}-{zone}", prefix)
-        for zone in ZONES
+        f"list {zone}: {prefix}": (f"{PREFIX}-{bucket}", prefix)
+        for zone, bucket in ((*((zone, zone) for zone in ZONES), ("identified, logs", "logs")))
         for prefix in (
             "",
             *(f"{place['prefix']}/" for place in LAYOUT.values()),
@@ -89,7 +101,8 @@ def places(*beginnings):
 
 
 READ, WRITE, DELETE = "s3:GetObject", "s3:PutObject", "s3:DeleteObject"
-ALL = (READ, WRITE, DELETE)
+NEW = f"{WRITE} of a new one"
+ALL = (READ, WRITE, NEW, DELETE)
 VAULT = ("secretsmanager:GetSecretValue", "secretsmanager:CreateSecret")
 
 
@@ -97,10 +110,18 @@ def rights(actions, names):
     return {(action, name) for action in actions for name in names}
 
 
+LOGS = {"identified/way_back_log", *(f"identified/{log}" for log in WRITTEN_ONCE)}
+KEPT = {*LOGS, "identified/key_fingerprints"}
+"""What nobody deletes: the logs, and which version of a key is in use, which grows with a rotation."""
+
 EXPECTED = {
     "landing-st-mary": rights((READ,), {"landing/st-mary"}) | listings("list landing/st-mary: radiology/"),
     "landing-lakeside": rights((READ,), {"landing/lakeside"}) | listings("list landing/lakeside: radiology/"),
-    "identified": rights(ALL, places("identified")) | listings("list identified") | rights(VAULT, SECRETS),
+    "identified": rights((READ, NEW), places("identified"))
+    | rights((WRITE,), places("identified") - LOGS)
+    | rights((DELETE,), places("identified") - KEPT)
+    | listings("list identified")
+    | rights(VAULT, SECRETS),
     "deidentified": rights(ALL, places("deidentified")) | listings("list deidentified"),
     "public": rights(ALL, places("public")) | listings("list public"),
     "curator": rights((READ,), {"deidentified/thumbnails"}) | listings("list deidentified: thumbnails/"),
@@ -114,7 +135,12 @@ EXPECTED = {
 def requests():
     for name, (bucket, key) in PLACES.items():
         for action in (*ALL, "s3:PutObjectAcl"):
-            yield name, Request(action, f"arn:aws:s3:::{bucket}/{key}")
+            yield (
+                name,
+                Request(
+                    action.removesuffix(" of a new one"), f"arn:aws:s3:::{bucket}/{key}", only_if_new=action == NEW
+                ),
+            )
     for name, (bucket, prefix) in LISTED.items():
         yield name, Request("s3:ListBucket", f"arn:aws:s3:::{bucket}", prefix)
         yield name, Request("s3:PutBucketPolicy", f"arn:aws:s3:::{bucket}", prefix)
@@ -130,9 +156,7 @@ def requests():
 
 def matrix(documents, buckets=None):
     return {
-        identity: {
-            (request.action, name) for name, request in requests() if aws_allows(identity, own, request, buckets)
-        }
+        identity: {(request.label, name) for name, request in requests() if aws_allows(identity, own, request, buckets)}
         for identity, own in documents.items()
     }
 
@@ -248,9 +272,11 @@ def tables(zone):
 
 
 GOOGLE_EXPECTED = {
-    "identified": rights(OBJECTS, places("identified") | {"staging/identified"})
+    "identified": rights(OBJECTS, (places("identified") - LOGS) | {"staging/identified"})
+    | rights(OBJECTS[:3], LOGS)
     | rights(EDIT, tables("identified"))
-    | rights(("secretmanager.versions.access", "secretmanager.secrets.get"), SECRETS)
+    | rights(("secretmanager.versions.access", "secretmanager.secrets.get", "secretmanager.versions.add"), SECRETS)
+    | {("secretmanager.secrets.create", "project")}
     | JOBS,
     "deidentified": rights(OBJECTS, places("deidentified") | {"staging/deidentified"})
     | rights(EDIT, tables("deidentified"))
@@ -259,13 +285,11 @@ GOOGLE_EXPECTED = {
     | rights(EDIT, tables("public"))
     | rights(EDIT[:1], {"deidentified.prod"})
     | JOBS,
-    "curator": rights(VIEW, {"deidentified/thumbnails", "deidentified, unfinished"})
-    | rights(EDIT[:1], tables("deidentified"))
-    | JOBS,
+    "curator": rights(VIEW, {"deidentified/thumbnails"}) | rights(EDIT[:1], tables("deidentified")) | JOBS,
     "external": rights(EDIT[:1], {"public.public_table"}) | JOBS,
     "recipient-uni-x": rights(VIEW, {"public/releases of uni-x"}),
     "recipient-uni-y": rights(VIEW, {"public/releases of uni-y"}),
-    "landing-st-mary": rights(VIEW, {"landing/st-mary", "landing/st-mary, another prefix"}),
+    "landing-st-mary": rights(VIEW, {"landing/st-mary"}),
     "runner": set(),
 }
 
@@ -278,12 +302,13 @@ def test_each_account_may_do_exactly_what_the_table_says(identity):
 def wider_grants():
     grants = google_grants()
     for number, grant in enumerate(grants):
-        for field in ("prefix", "table"):
+        for field in ("prefix", "except", "table"):
             if field in grant:
                 changed = copy.deepcopy(grants)
                 del changed[number][field]
                 yield pytest.param(
-                    changed, id=f"{grant['identity']} of the whole {grant.get('bucket', grant.get('dataset'))}"
+                    changed,
+                    id=f"{grant['identity']} of {grant.get('bucket', grant.get('dataset'))} without its {field}",
                 )
         if "secrets" in grant:
             changed = copy.deepcopy(grants)
@@ -323,6 +348,21 @@ def test_every_bucket_setting_has_its_place_in_the_zone_that_the_code_opens_it_i
         assert in_zone == {f"{zone}/{place['prefix']}" for place in LAYOUT.values() if place["zone"] == zone}
 
 
+def test_every_bucket_of_a_setting_is_made_in_its_zone():
+    made = json.loads((DEPLOY / "layout.json").read_text())["buckets"]
+    assert {place["bucket"]: place["zone"] for place in LAYOUT.values()} == made
+    assert set(made) == set(json.loads((DEPLOY / "aws/readers.json").read_text()))
+    assert {*made, "staging"} == set(json.loads((DEPLOY / "gcp/grants.json").read_text())["buckets"])
+
+
+def test_what_may_be_written_once_is_what_the_code_calls_so():
+    prefixes = {STATES, REVOKED_PREFIX, QUARANTINE, WITHDRAWALS}
+    assert prefixes == set(WRITTEN_ONCE)
+    (grant,) = [grant for grant in google_grants() if "except" in grant and grant["identity"] == "identified"]
+    once = {*(f"release_requests/{one}/" for one in WRITTEN_ONCE), "way_back_log/"}
+    assert set(grant["except"]) == once
+
+
 def _opened(resources, name):
     if name.startswith("__") or name in ("warehouse", "text_finder", "second_finder", "beam"):
         return None
@@ -351,7 +391,7 @@ def test_terraform_puts_every_policy_in_place():
     named = {f"{zone}.json" for zone in ZONES} | set(re.findall(r"policies/([\w-]+\.json)", text))
     assert named == {path.name for path in (DEPLOY / "aws/policies").iterdir()}
     assert "policies/${each.key}.json" in text
-    assert set(json.loads((DEPLOY / "aws/readers.json").read_text())) == set(ZONES)
+    assert set(json.loads((DEPLOY / "aws/readers.json").read_text())) == {*ZONES, "logs"}
 
 
 def test_terraform_puts_every_kind_of_grant_in_place_with_its_limit():
@@ -359,5 +399,51 @@ def test_terraform_puts_every_kind_of_grant_in_place_with_its_limit():
     for kind in ("bucket", "dataset", "table", "project", "secrets"):
         assert f"can(grant.{kind})" in text
     assert "!can(grant.table)" in text  # a grant of one table is none of its dataset
-    assert "/objects/${condition.value}')" in text
+    assert "/objects/${grant.prefix}')" in text
+    assert "!resource.name.startsWith('projects/_/buckets/${grant.in}/objects/${one}')" in text
+    assert "expression = condition.value" in text
     assert "/secrets/${each.value.secrets}')" in text
+
+
+def test_a_condition_on_google_has_no_more_operators_than_it_takes():
+    for grant in google_grants():
+        excepted = len(grant.get("except", ()))
+        terms, operators = ((1, 1) if "prefix" in grant else (0, 0)), 0
+        each = (
+            2 if "prefix" in grant else 1
+        )  # `!` before the object's name, with a prefix before that of the listing too
+        operators = terms[1] + excepted * each + max(terms[0] + excepted * each - 1, 0)
+        assert operators <= 12, grant
+
+
+def resource(text, kind):
+    """The block of the one resource of this kind."""
+    return re.search(rf'^resource "{kind}" .*?^}}$', text, re.DOTALL | re.MULTILINE)[0]
+
+
+def test_logs_keep_versions_and_nothing_else_does():
+    amazon = (DEPLOY / "aws/main.tf").read_text()
+    for kind in ("aws_s3_bucket_versioning", "aws_s3_bucket_object_lock_configuration"):
+        assert 'bucket = aws_s3_bucket.zone["logs"].id' in " ".join(resource(amazon, kind).split())
+    assert 'object_lock_enabled = each.key == "logs"' in amazon
+    google = resource((DEPLOY / "gcp/main.tf").read_text(), "google_storage_bucket")
+    assert 'enabled = each.key == "logs"' in google
+    assert 'retention_duration_seconds = each.key == "logs" ? 90 * 86400 : 0' in google
+
+
+@pytest.mark.parametrize("cloud", ["aws", "gcp"])
+@pytest.mark.parametrize(
+    ("prefix", "taken"),
+    [
+        ("", True),
+        ("radiology/", True),
+        ("a/b 2/", True),
+        ("st-mary", False),
+        ("/", False),
+        ("*/", False),
+        ("x'/", False),
+    ],
+)
+def test_a_landing_prefix_ends_in_a_slash_and_holds_nothing_that_widens_it(cloud, prefix, taken):
+    (pattern,) = re.findall(r'regex\("([^"]*)", place\.prefix', (DEPLOY / cloud / "main.tf").read_text())
+    assert bool(re.match(pattern, prefix)) is taken

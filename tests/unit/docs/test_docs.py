@@ -129,7 +129,7 @@ def test_variables_exist(text):
         (unknown_commands, "`gradient run`", "`gradient fly`"),
         (unknown_options, "```\ngradient run \\\n  -H x\n```", "```\ngradient run \\\n  --fast\n```"),
         (unknown_options, "`gradient release --where=x`", "`gradient search --where=x`"),
-        (unknown_options, "`gradient quarantine drop --why=x`", "`gradient quarantine show --why=x`"),
+        (unknown_options, "`gradient quarantine drop --why=x`", "`gradient quarantine list --why=x`"),
         (unknown_targets, "`make PYTHON=python3 demo`", "`make coffee`"),
         (unknown_variables, "GRADIENT_HOME", "GRADIENT_NOWHERE"),
         (lambda text: missing_links(ROOT / "README.md", text), "[x](Makefile)", "[x](docs/nowhere.md)"),

@@ -8,7 +8,7 @@ from gradient_assets.deid.identity import SecretKey
 from gradient_assets.hospitals import load_registry
 from gradient_assets.integrity import records
 from gradient_assets.integrity.origins import STAGES
-from gradient_assets.integrity.recorded import RecordedWarehouse, recorded_warehouse, recording_warehouse
+from gradient_assets.integrity.recorded import RecordedWarehouse, is_changed, recorded_warehouse, recording_warehouse
 from gradient_assets.integrity.records import IntegrityError
 from gradient_assets.pipelines.metadata import CleanHeaders, ReadHeaders
 from gradient_assets.pipelines.release import CleanInstances
@@ -127,6 +127,57 @@ def test_rows_that_somebody_changed_are_not_built_upon(home, verified):
     assert verified("--hospital", "st-mary")[0] == 0
 
 
+def without_record(home, spec):
+    records.forget(home.resources.partition_records, spec, "st-mary")
+
+
+WRITES = {
+    "replace": lambda warehouse: warehouse.replace(DICOM_METADATA, "st-mary", shards=[]),
+    "tokens": lambda warehouse: warehouse.tokens(DICOM_METADATA, "st-mary"),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_rows_whose_record_was_taken_away_are_not_built_upon(home, verified, write):
+    home.resources.warehouse.replace(DICOM_METADATA, "st-mary", shards=[], drop_tokens=[one_token(home)])
+    without_record(home, DICOM_METADATA)
+    before = home.resources.warehouse.content_digest(DICOM_METADATA, "st-mary")
+    with pytest.raises(IntegrityError, match="its record is gone"):
+        WRITES[write](home.warehouse("r2"))
+    assert home.resources.warehouse.content_digest(DICOM_METADATA, "st-mary") == before
+    assert records.recorded(home.resources.partition_records, DICOM_METADATA, "st-mary") is None
+    assert "identified.dicom_metadata: changed" in verified("--hospital", "st-mary")[1]
+    verified("--drop-changed")
+    home.warehouse("r3").replace(DICOM_METADATA, "st-mary", shards=[])
+    assert verified("--hospital", "st-mary")[0] == 0
+
+
+def test_a_broken_file_without_a_record_is_changed(home, verified):
+    (home.path / "identified/warehouse/dicom_metadata/st-mary.parquet").write_bytes(b"no Parquet")
+    without_record(home, DICOM_METADATA)
+    with pytest.raises(IntegrityError, match="its record is gone"):
+        home.warehouse("r2").replace(DICOM_METADATA, "st-mary", shards=[])
+    assert "identified.dicom_metadata: changed" in verified("--hospital", "st-mary")[1]
+
+
+def test_a_first_write_that_another_run_is_recording_is_not_changed(home):
+    """The other run records and withdraws between this one's looks at record and announcements."""
+    ledger = home.resources.partition_records
+    without_record(home, DICOM_METADATA)
+
+    class RecordedMeanwhile:
+        def get(self, key):
+            return ledger.get(key)
+
+        def listing(self, prefix):
+            records.record(
+                home.resources, DICOM_METADATA, "st-mary", key=home.resources.key("hospital/st-mary"), run_id="other"
+            )
+            return ledger.listing(prefix)
+
+    assert not is_changed(home.resources.warehouse, RecordedMeanwhile(), DICOM_METADATA, "st-mary")
+
+
 def test_what_a_query_fills_as_a_whole_is_mended_by_the_next_run(home, verified):
     home.resources.warehouse.replace(FINAL_TABLE, "st-mary", shards=[])
     assert "final_table: not recorded yet" in verified()[1]
@@ -210,3 +261,19 @@ def test_an_origin_names_object_version_run_profile_and_what_was_written(home):
         assert ".png" in row["objects_json"]
     made = [row for batch in home.resources.warehouse.scan(MADE_METADATA, "st-mary") for row in batch.to_pylist()]
     assert all(row["etag"] for row in made)
+
+
+@pytest.mark.parametrize("lives", [1, 2, 3])
+def test_what_a_killed_write_left_open_is_finished_by_who_has_nothing_to_change(home, verified, lives):
+    key, left = home.resources.key("hospital/st-mary"), [lives]
+    mortal = (Mortal(one, left) for one in (home.resources.warehouse, home.resources.partition_records))
+    with pytest.raises(Killed):
+        RecordedWarehouse(*mortal, "r2", lambda spec, partition: key).replace(
+            DICOM_METADATA, "st-mary", shards=[], drop_tokens=[one_token(home)]
+        )
+    ledger = home.resources.partition_records
+    assert records.announced(ledger, DICOM_METADATA, "st-mary")
+    recorded_warehouse(home.resources, "st-mary", key, "r3").finish(DICOM_METADATA, "st-mary")
+    assert records.announced(ledger, DICOM_METADATA, "st-mary") == []
+    found = records.recorded(ledger, DICOM_METADATA, "st-mary")
+    assert found.content_sha256 == home.resources.warehouse.content_digest(DICOM_METADATA, "st-mary")

@@ -66,7 +66,7 @@ CHANGES = {
     "a record less": (
         lambda home: (home.path / "identified/partitions/deidentified.pixel_text/st-mary.json").unlink(),
         "deidentified.pixel_text",
-        ": not recorded yet:",
+        ": changed:",
     ),
     "a partition of nobody": (
         lambda home: (

@@ -25,7 +25,7 @@ from gradient_assets.releases.states import Standing
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DICOM_METADATA, PIXEL_TEXT
 from gradient_assets.verification import Found, Verifier
 from gradient_assets.withdrawals.absence import prove_absence
-from gradient_assets.withdrawals.register import Traces, load_register, register_bucket, save_record
+from gradient_assets.withdrawals.register import Traces, load_register, save_record
 from gradient_assets.withdrawals.tombstones import PATIENT, Tombstones, digest, digester
 from resources.key_records import KeyKeeper
 from resources.vault import KeyChanged
@@ -170,7 +170,7 @@ def tombstones(path: Path, off: Off) -> list[str]:
     key = home.resources.key(SECRET)
     digests = {key.fingerprint: [digest(digester(key, HOSPITAL), PATIENT, PATIENT_ID)]}
     traces = {"": Traces(patients=frozenset({home.identity.patient(PATIENT_ID)}))}
-    save_record(register_bucket(home.resources, HOSPITAL), digests, traces)
+    save_record(home.resources, home.hospital, digests, traces)
     bucket = home.resources.hospital_bucket(home.hospital, "dicoms")
 
     def read() -> int:

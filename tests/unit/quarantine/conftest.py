@@ -92,6 +92,8 @@ class RefusedHome:
         (self.path / "hospitals.yaml").write_text(
             yaml.safe_dump({"hospitals": [entry("st-mary", 1), entry("lakeside", 2)]})
         )
+        for hospital in self.registry:
+            self.resources.vault.create(hospital.secret_name)
         today = Today.of(self.resources, self.registry.get("st-mary"))
         digests = {"today": today.profile_digest, "older engine": today.profile_digest, "other profile": "0" * 64}
         partitions: dict = {}
@@ -137,7 +139,7 @@ class RefusedHome:
         self.write(DEIDENTIFIED_METADATA, "st-mary", [row])
 
     def log(self, hospital_id="st-mary"):
-        return decisions_of(self.resources, hospital_id)
+        return decisions_of(self.resources, self.registry.get(hospital_id))
 
     def refused(self, hospital_id="st-mary"):
         return list(refusals(self.resources, hospital_id, self.log(hospital_id)))

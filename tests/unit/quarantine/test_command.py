@@ -10,6 +10,7 @@ from gradient_assets.cli import cli
 from gradient_assets.cli.errors import told
 from gradient_assets.deid.reasons import EXPLANATIONS, Reason
 from gradient_assets.quarantine.decisions import log_bucket
+from resources import Settings, resources_for
 from tests.unit.quarantine.conftest import ALARM, BROKEN, FILE, OLD, PICTURE, REFUSED, RELEASED
 
 
@@ -94,8 +95,51 @@ def test_show_tells_everything_but_the_object_key(gradient):
         assert words in shown.out
     assert "Nothing was decided" in shown.out
     assert "quillfeather" not in shown.out
-    with_key = gradient("show", ALARM, "--show-key").out
-    assert "quillfeather zebulon/one.dcm  (identified: it may name the patient)" in with_key
+
+
+WHY = "the hospital asks which file it is"
+
+
+def ways_back(home):
+    log = resources_for(Settings.from_environment({"GRADIENT_HOME": str(home.path)})).way_back_log
+    return [json.loads(log.get(stat.key)) for stat in log.listing()]
+
+
+def test_the_object_key_is_shown_to_who_says_why_and_that_is_logged(gradient, home):
+    shown = gradient("show", ALARM, "--show-key", "--why", WHY, "--name", "Ada")
+    assert "quillfeather zebulon/one.dcm  (identified: it may name the patient)" in shown.out
+    (use,) = ways_back(home)
+    assert (use["what"], use["hospital_id"], use["asked"]) == ("show-key", "st-mary", ALARM)
+    assert (use["outcome"], use["by"], use["reason"]) == ("found", "Ada", WHY)
+    assert "quillfeather" not in json.dumps(use)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--show-key",),
+        ("--show-key", "--why", ""),
+        ("--show-key", "--why", "because"),
+        ("--show-key", "--why", WHY, "--name", " "),
+        ("--show-key", "--name", "Ada"),
+        ("--why", WHY),
+        ("--name", "Ada"),
+    ],
+)
+def test_without_who_and_why_no_key_is_shown(gradient, home, arguments):
+    shown = gradient("show", ALARM, *arguments)
+    assert shown.code == 2
+    assert "quillfeather" not in shown.out
+    assert ways_back(home) == []
+
+
+def test_what_can_not_be_logged_is_not_shown(gradient, home):
+    log = home.path / "identified/way_back_log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("a file where the log's folder should be")
+    shown = gradient("show", ALARM, "--show-key", "--why", WHY)
+    assert shown.code != 0
+    assert "quillfeather" not in shown.out
 
 
 def test_show_tells_what_was_decided(gradient):

@@ -17,7 +17,14 @@ def every(home):
 
 
 def test_a_decision_is_logged_for_each_hospital_with_who_what_and_why(home):
-    decide(home.resources, "drop", [home.one(FILE, 2), home.one(FILE, 7), home.one(PICTURE)], "Ada", "not sent again")
+    decide(
+        home.resources,
+        home.registry,
+        "drop",
+        [home.one(FILE, 2), home.one(FILE, 7), home.one(PICTURE)],
+        "Ada",
+        "not sent again",
+    )
     (ours,), (theirs,) = home.log("st-mary").log, home.log("lakeside").log
     assert (ours.action, ours.decided_by, ours.why) == ("drop", "Ada", "not sent again")
     assert [(item.object_pseudonym, item.row_number, item.reason) for item in ours.items] == [
@@ -29,14 +36,14 @@ def test_a_decision_is_logged_for_each_hospital_with_who_what_and_why(home):
 
 
 def test_records_of_one_file_go_on_to_one_token(home):
-    decide(home.resources, "retry", [home.one(FILE, 2), home.one(FILE, 7), home.one(BROKEN)], "Ada", "")
+    decide(home.resources, home.registry, "retry", [home.one(FILE, 2), home.one(FILE, 7), home.one(BROKEN)], "Ada", "")
     first, second, other = (item.becomes for item in home.log().log[0].items)
     assert first == second != other
 
 
 def test_a_decision_with_a_bad_name_changes_nothing_for_any_hospital(home):
     with pytest.raises(QuarantineError):
-        decide(home.resources, "drop", every(home), "", "x")
+        decide(home.resources, home.registry, "drop", every(home), "", "x")
     assert logged(home) == []
 
 
@@ -70,7 +77,7 @@ def test_what_can_not_be_accepted_is_told(home, pseudonym, reason, told):
 
 def test_one_release_is_accepted_and_the_other_is_not(home):
     found = chosen(every(home), Wanted(names=(RELEASED,), releases=("trial-b",)))
-    decide(home.resources, "accept", [acceptable(found, "residual_identifier")], **ADA)
+    decide(home.resources, home.registry, "accept", [acceptable(found, "residual_identifier")], **ADA)
     assert home.one(RELEASED, release="trial-b").status == "accepted"
     assert home.one(RELEASED, release="trial-a").status == "open"
 
@@ -85,8 +92,8 @@ def test_the_status_table_is_made_anew_from_the_log(home):
 
     assert rows() == []
     alarm, broken = home.one(ALARM).work_token, home.one(BROKEN).work_token
-    decide(home.resources, "drop", [home.one(BROKEN)], **ADA)
-    decide(home.resources, "accept", [home.one(ALARM)], **ADA)
+    decide(home.resources, home.registry, "drop", [home.one(BROKEN)], **ADA)
+    decide(home.resources, home.registry, "accept", [home.one(ALARM)], **ADA)
     assert rows() == sorted([(alarm, 0, "accepted"), (broken, 0, "dropped")])
-    decide(home.resources, "retry", [home.one(ALARM), home.one(BROKEN)], **ADA)
+    decide(home.resources, home.registry, "retry", [home.one(ALARM), home.one(BROKEN)], **ADA)
     assert rows() == sorted([(alarm, 0, "open"), (broken, 0, "open")])

@@ -16,6 +16,7 @@ from gradient_assets.quarantine.decisions import (
     keep,
     log_bucket,
 )
+from gradient_assets.seals import Seals
 
 BASE, OTHER = "b" * 32, "c" * 32
 FINDING = "1 × id"
@@ -49,26 +50,31 @@ DROP = decision("drop", item(""), second=2)
 
 
 def test_each_decision_is_an_object_of_its_own_and_the_log_has_them_in_their_order(home):
-    bucket = log_bucket(home.resources, "st-mary")
     for one in (DROP, ACCEPT, RETRY):
-        keep(bucket, one)
-    assert len(list(bucket.listing())) == 3
+        keep(home.resources, home.registry.get("st-mary"), one)
+    assert len(list(log_bucket(home.resources, "st-mary").listing())) == 3
     assert home.log().log == (ACCEPT, RETRY, DROP)
     assert home.log("lakeside").log == ()
 
 
 def test_two_people_at_once_are_both_in_the_log_and_the_later_one_holds(home):
-    bucket = log_bucket(home.resources, "st-mary")
-    keep(bucket, decision("drop", item(""), by="Bo", second=5))
-    keep(bucket, decision("accept", item(told(1)), by="Ada", second=4))
+    keep(home.resources, home.registry.get("st-mary"), decision("drop", item(""), by="Bo", second=5))
+    keep(home.resources, home.registry.get("st-mary"), decision("accept", item(told(1)), by="Ada", second=4))
     assert [one.decided_by for one in home.log().log] == ["Ada", "Bo"]
     assert home.log().status(BASE, 0) == "dropped"
 
 
 def test_times_are_compared_whatever_their_offset(home):
-    bucket = log_bucket(home.resources, "st-mary")
-    keep(bucket, Decision("drop", "Bo", "won't come", "2026-01-02T05:00:00+02:00", (item(""),)))
-    keep(bucket, Decision("retry", "Ada", "", "2026-01-02T04:00:00+00:00", (item(told(1)),)))
+    keep(
+        home.resources,
+        home.registry.get("st-mary"),
+        Decision("drop", "Bo", "won't come", "2026-01-02T05:00:00+02:00", (item(""),)),
+    )
+    keep(
+        home.resources,
+        home.registry.get("st-mary"),
+        Decision("retry", "Ada", "", "2026-01-02T04:00:00+00:00", (item(told(1)),)),
+    )
     assert [one.action for one in home.log().log] == ["drop", "retry"]
 
 
@@ -146,6 +152,10 @@ def test_a_log_that_leads_in_a_circle_is_refused():
 GOOD = json.loads(json.dumps(asdict(ACCEPT)))
 
 
+def sealed(home, content, hospital_id="st-mary", purpose="_quarantine"):
+    return Seals.of(home.resources, f"hospital/{hospital_id}", purpose).closed(hospital_id, content)
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -154,28 +164,63 @@ GOOD = json.loads(json.dumps(asdict(ACCEPT)))
         b"{}",
         b"\xff\xfe",
         b"[" * 100_000,
-        json.dumps({**GOOD, "more": 1}).encode(),
-        json.dumps({**GOOD, "items": []}).encode(),
-        json.dumps({**GOOD, "items": 3}).encode(),
-        json.dumps({**GOOD, "items": [{**GOOD["items"][0], "work_token": "x"}]}).encode(),
-        json.dumps({**GOOD, "items": [{**GOOD["items"][0], "row_number": "0"}]}).encode(),
-        json.dumps({**GOOD, "items": [{**GOOD["items"][0], "reason": "truncated"}]}).encode(),
-        json.dumps({**GOOD, "items": [{**GOOD["items"][0], "becomes": ""}]}).encode(),
-        json.dumps({**GOOD, "action": "drop"}).encode(),
-        json.dumps({**GOOD, "action": ["accept"]}).encode(),
-        json.dumps({**GOOD, "decided_at": "2026-01-02T03:04:05"}).encode(),
-        json.dumps({**GOOD, "decided_at": 5}).encode(),
-        json.dumps({**GOOD, "decided_by": ""}).encode(),
-        json.dumps({**GOOD, "why": " "}).encode(),
+        json.dumps(GOOD).encode(),
+        json.dumps({"content": GOOD, "seal": "0" * 32}).encode(),
+        json.dumps({"content": GOOD, "seal": None}).encode(),
+        json.dumps({"content": [], "seal": ""}).encode(),
+        {**GOOD, "more": 1},
+        {**GOOD, "items": []},
+        {**GOOD, "items": 3},
+        {**GOOD, "items": [{**GOOD["items"][0], "work_token": "x"}]},
+        {**GOOD, "items": [{**GOOD["items"][0], "row_number": "0"}]},
+        {**GOOD, "items": [{**GOOD["items"][0], "reason": "truncated"}]},
+        {**GOOD, "items": [{**GOOD["items"][0], "becomes": ""}]},
+        {**GOOD, "action": "drop"},
+        {**GOOD, "action": ["accept"]},
+        {**GOOD, "decided_at": "2026-01-02T03:04:05"},
+        {**GOOD, "decided_at": 5},
+        {**GOOD, "decided_by": ""},
+        {**GOOD, "why": " "},
     ],
 )
 def test_a_log_that_can_not_be_understood_is_refused_as_a_whole(home, content):
-    bucket = log_bucket(home.resources, "st-mary")
-    keep(bucket, ACCEPT)
-    bucket.put("zebulon quillfeather.json", content)
+    keep(home.resources, home.registry.get("st-mary"), ACCEPT)
+    file = content if isinstance(content, bytes) else sealed(home, content)
+    log_bucket(home.resources, "st-mary").put("zebulon quillfeather.json", file)
     with pytest.raises(QuarantineError) as refused:
-        decisions_of(home.resources, "st-mary")
+        decisions_of(home.resources, home.registry.get("st-mary"))
     assert "quillfeather" not in str(refused.value)
+
+
+FORGERIES = {
+    "the key of another hospital": lambda home, key: (key, sealed(home, GOOD, "lakeside")),
+    "a seal of another purpose": lambda home, key: (key, sealed(home, GOOD, purpose="_verification")),
+    "a name of its own": lambda home, key: ("anything.json", sealed(home, GOOD)),
+    "another time in its name": lambda home, key: (f"2027{key[4:]}", sealed(home, GOOD)),
+    "a word changed": lambda home, key: (key, sealed(home, GOOD).replace(b"Ada", b"Bob")),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES.values(), ids=FORGERIES)
+def test_an_acceptance_that_was_made_up_is_none(home, forgery):
+    hospital, bucket = home.registry.get("st-mary"), log_bucket(home.resources, "st-mary")
+    keep(home.resources, hospital, ACCEPT)
+    (kept,) = bucket.listing()
+    bucket.delete(kept.key)
+    bucket.put(*forgery(home, kept.key))
+    with pytest.raises(QuarantineError, match="was not made here"):
+        decisions_of(home.resources, hospital)
+    bucket.delete([stat.key for stat in bucket.listing()])
+    bucket.put(kept.key, sealed(home, GOOD))
+    assert decisions_of(home.resources, hospital).log == (ACCEPT,)
+
+
+def test_decisions_outlive_a_rotation_of_the_hospitals_key(home):
+    hospital = home.registry.get("st-mary")
+    keep(home.resources, hospital, ACCEPT)
+    home.resources.keys.rotate(hospital.secret_name, by="Ada", reason="a laptop was lost")
+    keep(home.resources, hospital, RETRY)
+    assert home.log().log == (ACCEPT, RETRY)
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason not in ACCEPTABLE])

@@ -55,8 +55,8 @@ def test_what_can_not_be_is_told_and_a_name_is_not_repeated(wanted):
 
 
 def test_counts_by_reason_and_status(home):
-    decide(home.resources, "drop", [home.one(FILE, 2)], **ADA)
-    decide(home.resources, "accept", [home.one(ALARM)], **ADA)
+    decide(home.resources, home.registry, "drop", [home.one(FILE, 2)], **ADA)
+    decide(home.resources, home.registry, "accept", [home.one(ALARM)], **ADA)
     refused = home.refused()
     assert by_status(refused) == {"accepted": 1, "dropped": 1, "open": 6}
     assert counts(refused)["st-mary", "identified_reports", "empty_report", "dropped"] == 1
@@ -71,7 +71,7 @@ def test_only_what_another_engine_or_profile_refused_is_outdated(home):
 
 
 def test_an_accepted_item_stays_on_the_list_while_its_row_is_there(home):
-    decide(home.resources, "accept", [home.one(ALARM)], **ADA)
+    decide(home.resources, home.registry, "accept", [home.one(ALARM)], **ADA)
     assert not list(accepted_and_passed(home.resources, "st-mary", home.log()))
     (token,) = home.log().accepted()
     home.passes(token)

@@ -74,33 +74,34 @@ def test_a_finding_is_the_same_only_with_its_code_and_detail(finding, has):
 
 
 def test_the_log_gives_tokens_instances_and_kinds(home):
-    assert Spared.of_hospital(home.resources, "st-mary") == Spared()
-    decide(home.resources, "accept", [home.one(ALARM)], **ADA)
+    assert Spared.of_hospital(home.resources, home.registry.get("st-mary")) == Spared()
+    decide(home.resources, home.registry, "accept", [home.one(ALARM)], **ADA)
     (token,) = home.log().accepted()
     home.passes(token)
-    found = Spared.of_hospital(home.resources, "st-mary")
+    found = Spared.of_hospital(home.resources, home.registry.get("st-mary"))
     assert found.tokens == {token: {"id": 1}}
     assert found.instances == {INSTANCE: {"id": 1}}
     assert found.has(token, "residual_identifier", "1 × id")
-    decide(home.resources, "retry", [home.one(ALARM)], **ADA)
-    assert Spared.of_hospital(home.resources, "st-mary") == Spared()
+    decide(home.resources, home.registry, "retry", [home.one(ALARM)], **ADA)
+    assert Spared.of_hospital(home.resources, home.registry.get("st-mary")) == Spared()
 
 
 def test_what_is_accepted_for_one_release_is_so_for_no_other_and_not_for_the_hospital(home):
-    decide(home.resources, "accept", [home.one(RELEASED, release="trial-a")], **ADA)
-    ids = home.registry.ids
-    assert list(Spared.of_release(home.resources, ids, "trial-a").tokens.values()) == [{"id": 2, "name": 2}]
-    assert Spared.of_release(home.resources, ids, "trial-b") == Spared()
-    assert Spared.of_hospital(home.resources, "st-mary") == Spared()
+    decide(home.resources, home.registry, "accept", [home.one(RELEASED, release="trial-a")], **ADA)
+    assert list(Spared.of_release(home.resources, home.registry.hospitals, "trial-a").tokens.values()) == [
+        {"id": 2, "name": 2}
+    ]
+    assert Spared.of_release(home.resources, home.registry.hospitals, "trial-b") == Spared()
+    assert Spared.of_hospital(home.resources, home.registry.get("st-mary")) == Spared()
 
 
 @pytest.mark.parametrize(("series", "hits", "accepted"), [("HEADNECK01", 0, 1), ("HEADNECK01 MRN-771204", 2, 0)])
 def test_the_check_counts_what_it_leaves_out_and_still_finds_the_rest(home, series, hits, accepted):
-    decide(home.resources, "accept", [home.one(ALARM)], **ADA)
+    decide(home.resources, home.registry, "accept", [home.one(ALARM)], **ADA)
     (token,) = home.log().accepted()
     home.passes(token, series)
     known = [KnownIdentifiers(patient_ids=("HEADNECK01",)), KnownIdentifiers(patient_ids=("MRN-771204",))]
-    search = Search(IdentifierIndex.build(known), Spared.of_hospital(home.resources, "st-mary"))
+    search = Search(IdentifierIndex.build(known), Spared.of_hospital(home.resources, home.registry.get("st-mary")))
     search_table(search, home.resources.warehouse, DEIDENTIFIED_METADATA, "st-mary")
     assert (search.found.total(), search.accepted) == (hits, accepted)
 

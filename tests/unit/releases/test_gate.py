@@ -1,13 +1,17 @@
 """A release leaves only as it was approved, by other people than who asked for it; anything unclear stays inside."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from gradient_assets.releases import ReleaseError
+from gradient_assets.releases.delivery import Gate
 from gradient_assets.releases.manifest import as_csv, digest_of, manifest_rows
 from gradient_assets.releases.states import LogError
 from gradient_assets.tables import RELEASE_MANIFEST
+from resources import Settings, resources_for
+from resources.object_store import Bucket
 from tests.fakes.small_release import AUTHOR, OTHER, RELEASE, THIRD, Made, Person
 
 
@@ -55,7 +59,8 @@ def test_a_verified_release_is_not_delivered(made):
 
 def test_the_author_can_not_approve_however_the_name_is_written(made):
     made.report()
-    for name in (AUTHOR, "ada asker", "  ADA   Asker ", "Ａda Asker"):
+    hidden = (f"Ada{sign} Asker" for sign in "\u200b\u00ad\u2060\ufe0f\u3164")
+    for name in (AUTHOR, "ada asker", "  ADA   Asker ", "Ａda Asker", "Asker, Ada", "ada.asker", "Ada_Asker!", *hidden):
         with pytest.raises(ReleaseError, match="asked for release 'spring' and can't approve it"):
             made.gate.approve(name)
     refused(made, "0 of 1")
@@ -158,6 +163,53 @@ def test_outcomes_that_can_not_be_read_verify_nothing(made):
         made.report()
 
 
+OUTCOME = "release_dicoms.no_known_identifier.json"
+
+
+FORGED_OUTCOMES = {
+    "passed": lambda file: rewritten(file, lambda outer: outer["content"].update(passed=True, found={})),
+    "without a seal": lambda file: file.write_text(json.dumps(json.loads(file.read_text())["content"])),
+    "another's seal": lambda file: rewritten(file, lambda outer: outer.update(seal=seal_of_neighbour(file))),
+    "another check's outcome": lambda file: file.write_bytes(neighbour(file).read_bytes()),
+}
+
+
+def rewritten(file, change):
+    outer = json.loads(file.read_text())
+    change(outer)
+    file.write_text(json.dumps(outer))
+
+
+def neighbour(file):
+    return next(one for one in sorted(file.parent.iterdir()) if one != file)
+
+
+def seal_of_neighbour(file):
+    return json.loads(neighbour(file).read_text())["seal"]
+
+
+@pytest.mark.parametrize("forge", FORGED_OUTCOMES.values(), ids=FORGED_OUTCOMES)
+def test_an_outcome_of_a_check_that_somebody_edited_verifies_nothing(made, forge):
+    made.check(failing="no_known_identifier")
+    forge(made.path / "identified/release_requests/_verification" / RELEASE.name / OUTCOME)
+    with pytest.raises(ReleaseError, match="was changed"):
+        made.report()
+    assert state(made) == "draft"
+
+
+def test_an_outcome_that_somebody_edited_after_the_approval_keeps_it_inside(made):
+    approved(made)
+    made.check(failing="no_known_identifier")
+    FORGED_OUTCOMES["passed"](made.path / "identified/release_requests/_verification" / RELEASE.name / OUTCOME)
+    refused(made, "was changed")
+
+
+def test_outcomes_outlive_a_rotation_of_the_recipients_key(made):
+    approved(made)
+    made.resources.keys.rotate(RELEASE.secret_name, by="root", reason="rotated")
+    assert made.gate.deliver("root").state(1) == "delivered"
+
+
 def approved(made):
     made.report()
     made.gate.approve(OTHER)
@@ -193,9 +245,124 @@ def test_a_log_that_somebody_edited_stands_for_nothing(made, edit):
     with pytest.raises(LogError, match="can't be relied on"):
         made.gate.deliver("root")
     assert made.delivered() == set()
-    for change in (lambda: made.gate.approve(THIRD), lambda: made.report(), lambda: made.gate.revoke("root", "x")):
+    for change in (lambda: made.gate.approve(THIRD), lambda: made.report()):
         with pytest.raises(LogError):
             change()
+
+
+@pytest.mark.parametrize("edit", NONSENSE.values(), ids=NONSENSE)
+def test_a_release_whose_log_somebody_edited_is_taken_back_all_the_same(made, edit):
+    files = approved(made)
+    made.gate.deliver("root")
+    edit(files)
+    standing, listed = made.gate.revoke("Petra", "recalled")
+    assert (standing.revoked, standing.entries, listed) == (True, (), 3)
+    assert made.delivered() == {"revoked.csv"}
+    revocation = made.path / "identified/release_requests/_revoked/spring.json"
+    assert json.loads(revocation.read_text())["by"] == "Petra"
+
+
+def test_a_release_whose_key_is_lost_is_taken_back_all_the_same(made):
+    approved(made)
+    made.gate.deliver("root")
+    (made.resources.vault.folder / f"{RELEASE.secret_name}.key").unlink()
+    assert made.gate.revoke("root", "recalled")[1] == 3
+    assert made.delivered() == {"revoked.csv"}
+
+
+@pytest.mark.parametrize("entries", [1, 2, 3, 4])
+def test_a_revocation_outlives_its_entries_of_the_log(made, entries):
+    approved(made)
+    made.gate.revoke("Petra", "recalled")
+    for file in sorted(made.log_folder.iterdir())[-entries:]:
+        file.unlink()
+    assert state(made) == "revoked"
+    made.make([Person(number) for number in range(3)])
+    for again in (lambda: made.gate.deliver("root"), lambda: made.gate.approve(THIRD), lambda: made.report()):
+        with pytest.raises(ReleaseError, match="revoked"):
+            again()
+    with pytest.raises(ReleaseError, match="revoked"):
+        made.gate.log.append("draft", THIRD)
+    assert made.delivered() == set()
+
+
+def test_revoking_again_closes_a_log_whose_end_was_cut_off(made):
+    approved(made)
+    made.gate.revoke("Petra", "recalled")
+    sorted(made.log_folder.iterdir())[-1].unlink()
+    made.gate.revoke("Petra", "")
+    assert made.gate.log.standing().is_closed
+
+
+class Interrupting(Bucket):
+    """Lets somebody else come in right before the first object is written whose content, or whose new key, holds a word."""
+
+    def __init__(self, bucket, word, then):
+        super().__init__(bucket.address)
+        self.word, self.then = word, then
+
+    def under(self, prefix):
+        return Interrupting(super().under(prefix), self.word, self._come_in)
+
+    def _come_in(self):
+        then, self.then = self.then, lambda: None
+        then()
+
+    def create(self, key, content):
+        if self.word in content.decode():
+            self._come_in()
+        super().create(key, content)
+
+    def move(self, source, target):
+        if self.word in target:
+            self._come_in()
+        super().move(source, target)
+
+
+def overtaken(made, bucket, word, then):
+    """The gate of a process that somebody overtakes."""
+    late = resources_for(Settings.from_environment({"GRADIENT_HOME": str(made.path)}))
+    late.__dict__[bucket] = Interrupting(getattr(made.resources, bucket), word, then)
+    return Gate(late, made.registry.releases, RELEASE)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "word"),
+    [
+        ("release_requests", '"change": "delivered"'),
+        ("releases", f"dicom/{Person(0).key}"),
+        ("releases", f"dicom/{Person(2).key}"),
+    ],
+    ids=["before the log's entry", "before the first object", "before the last object"],
+)
+def test_a_revocation_during_a_delivery_is_not_lost(made, bucket, word):
+    approved(made)
+    late = overtaken(made, bucket, word, lambda: made.gate.revoke("Petra", "recalled"))
+    with pytest.raises(ReleaseError, match=r"revoked|changed"):
+        late.deliver("root")
+    assert state(made) == "revoked"
+    assert made.gate.log.standing().is_closed
+    assert made.delivered() == {"revoked.csv"}
+    assert made.gate.revoke("Petra", "")[1] == 3
+
+
+def test_a_revocation_that_a_change_overtakes_is_written_after_it(made):
+    approved(made)
+    made.gate.log.append("draft", "Dora Draft")
+    between = sorted(made.log_folder.iterdir())[-1]
+    content = between.read_bytes()
+    between.unlink()
+    late = overtaken(made, "release_requests", '"change": "revoked"', lambda: between.write_bytes(content))
+    late.revoke("Petra", "recalled")
+    assert [entry.change for entry in made.gate.log.standing().entries][-2:] == ["draft", "revoked"]
+
+
+def test_of_two_changes_at_once_one_is_refused_and_the_log_has_the_other(made):
+    made.report()
+    late = overtaken(made, "release_requests", '"change": "approval"', lambda: made.gate.approve(THIRD))
+    with pytest.raises(LogError, match="just now"):
+        late.approve(OTHER)
+    assert made.gate.log.standing().approved_by == (THIRD,)
 
 
 def test_an_approval_that_was_made_up_without_the_key_is_none(made):
@@ -301,6 +468,93 @@ def test_a_name_that_can_not_stand_in_a_log_is_refused(made, name):
     made.report()
     with pytest.raises(ReleaseError, match="1 to 60 characters"):
         made.gate.approve(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["\u0410da Asker", "Ada \u0391sker", "Otto Offic\u0435r"], ids=["Cyrillic", "Greek", "one e"]
+)
+def test_a_name_in_letters_of_two_scripts_is_refused(made, name):
+    made.report()
+    with pytest.raises(ReleaseError, match="one script"):
+        made.gate.approve(name)
+
+
+@pytest.mark.parametrize("name", ["...", "\u200b", "__"])
+def test_a_name_that_nobody_can_read_is_refused(made, name):
+    made.report()
+    with pytest.raises(ReleaseError, match="letters or digits"):
+        made.gate.approve(name)
+
+
+@pytest.mark.parametrize("name", ["Иван Ёлкин", "山田 タロウ", "김 민수", "Zoë O'Neill-Müller", "أحمد علي"])
+def test_names_of_all_languages_may_approve(made, name):
+    made.report()
+    assert made.gate.approve(name).approved_by == (name,)
+
+
+def ruled(made, **rules):
+    """The same release under other rules of the registry."""
+    return Gate(made.resources, replace(made.registry.releases, **rules), RELEASE)
+
+
+def test_only_who_is_on_the_registrys_list_approves(made):
+    made.report()
+    gate = ruled(made, approvers=("otto  OFFICER", AUTHOR))
+    for name, words in ((THIRD, "not among those"), ("O. Officer", "not among those"), (AUTHOR, "asked for release")):
+        with pytest.raises(ReleaseError, match=words):
+            gate.approve(name)
+    gate.approve(OTHER)
+    assert gate.deliver("root").state(1) == "delivered"
+
+
+def test_an_approval_of_somebody_who_is_no_longer_on_the_list_delivers_nothing(made):
+    approved(made)
+    with pytest.raises(ReleaseError, match="not among those"):
+        ruled(made, approvers=(THIRD,)).deliver("root")
+    assert made.delivered() == set()
+
+
+@pytest.fixture
+def account(monkeypatch):
+    """Changes the account that runs the commands."""
+
+    def become(name):
+        for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+            monkeypatch.setenv(variable, name)
+
+    become("asker")
+    return become
+
+
+def test_where_accounts_are_distinct_one_account_does_not_approve_its_own_request(account, tmp_path):
+    made = Made.build(tmp_path)
+    made.report()
+    gate = ruled(made, approvals=2, distinct_accounts=True)
+    with pytest.raises(ReleaseError, match="distinct_accounts"):
+        gate.approve(OTHER)
+    account("officer")
+    gate.approve(OTHER)
+    with pytest.raises(ReleaseError, match="distinct_accounts"):
+        gate.approve(THIRD)
+    account("third")
+    gate.approve(THIRD)
+    assert gate.deliver("root").state(2) == "delivered"
+
+
+def test_an_approval_from_the_askers_account_delivers_nothing_once_accounts_are_distinct(account, tmp_path):
+    made = Made.build(tmp_path)
+    approved(made)
+    with pytest.raises(ReleaseError, match="distinct_accounts"):
+        ruled(made, distinct_accounts=True).deliver("root")
+    assert made.delivered() == set()
+
+
+def test_an_account_without_a_name_is_nobodys(account, tmp_path):
+    made = Made.build(tmp_path)
+    made.report()
+    account("two\nlines")
+    with pytest.raises(ReleaseError, match="distinct_accounts"):
+        ruled(made, distinct_accounts=True).approve(OTHER)
 
 
 def test_a_note_is_one_line(made):

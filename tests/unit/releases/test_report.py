@@ -10,8 +10,9 @@ from gradient_assets.releases.evidence import cohort_classes, gather_evidence, r
 from gradient_assets.releases.pictures import chosen_keys, pictures_of
 from gradient_assets.releases.report import without_pictures
 from gradient_assets.releases.revision import code_revision, package_version
+from gradient_assets.releases.verification import NEEDED, PIXELS
 from gradient_assets.tables import RELEASE_FACTS
-from tests.fakes.small_release import RELEASE, Made, Person
+from tests.fakes.small_release import OTHER, RELEASE, Made, Person
 
 
 @pytest.fixture
@@ -52,10 +53,64 @@ def test_a_value_that_may_be_a_name_is_not_shown(made):
         "gradient-assets",
         "objects of the cohort were quarantined",
         "nobody has looked yet",
+        '<td class="n">0</td><td class="n">nobody has looked yet</td><td class="n">100 %</td>',
+        "Look at some, drawn by chance, before you sign",
+        "Cleaned under safe_harbor, PS3.15 2026a. Dates: cut to the year.",
+        "<td>dates</td><td>cut to the year</td><td>3 objects</td>",
+        "text in pixels is read by the model that also looked second",
+        '<td class="n">7</td><td class="n">1,234</td><td class="n">0</td><td class="n">0</td><td class="good">passed</td>',
+        "<b>0</b><span>findings in 35 looks</span>",
+        f"that of version {package_version()}",
     ],
 )
 def test_the_page_says(made, words):
     assert words in made.report().decode()
+
+
+def test_what_people_accepted_as_false_alarms_is_told(made):
+    made.check(accepted=2)
+    page = made.report().decode()
+    assert '<li class="warn"><b>10</b><span>findings in 35 looks, 10 accepted as false alarms</span>' in page
+    assert page.count('<td class="n">0</td><td class="n">2</td>') == len(NEEDED)
+
+
+@pytest.mark.parametrize(
+    ("people", "warned"), [([Person(1), Person(2)], False), ([Person(1), Person(2, sex="M")], True)]
+)
+def test_patients_who_are_alone_are_told_with_what_follows_from_it(tmp_path, people, warned):
+    page = Made.build(tmp_path, people).report().decode()
+    assert ("pseudonymous, not anonymous" in page) == warned
+
+
+@pytest.mark.parametrize("idle", NEEDED)
+def test_a_check_that_looked_at_nothing_is_no_verification(made, idle):
+    made.check(idle=idle)
+    with pytest.raises(ReleaseError, match=f"{idle[1]} of {idle[0]} has looked at nothing"):
+        made.report()
+
+
+@pytest.mark.parametrize("idle", NEEDED)
+def test_the_registry_may_allow_pixels_that_nobody_read_and_nothing_else(tmp_path, idle):
+    made = Made.build(tmp_path, unread_pixels=True)
+    made.check(idle=idle)
+    if idle != PIXELS:
+        with pytest.raises(ReleaseError, match="has looked at nothing"):
+            made.report()
+        return
+    page = made.report().decode()
+    assert "nobody has read the pixels again, which the registry allows" in page
+    assert "the model that also looked second" not in page
+    assert '<td class="warn">nothing was searched</td>' in page
+    made.gate.approve(OTHER)
+    made.gate.require_approved()
+
+
+def test_what_was_read_before_approval_is_asked_for_again_at_the_gate(made):
+    made.report()
+    made.gate.approve(OTHER)
+    made.check(idle=PIXELS)
+    with pytest.raises(ReleaseError, match="has looked at nothing"):
+        made.gate.deliver("root")
 
 
 def test_small_groups_are_hidden_and_large_ones_shown(tmp_path):

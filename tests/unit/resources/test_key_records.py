@@ -1,6 +1,7 @@
 """Which version of a key is in use: recorded once, changed by a rotation alone, and by nothing silently."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -15,7 +16,8 @@ NAME = "hospital/st-mary"
 def keeper(tmp_path):
     vault = FileVault(tmp_path / "secrets")
     vault.create(NAME)
-    return KeyKeeper(vault, Bucket(BucketAddress((tmp_path / "records").as_uri())))
+    records, partitions = (Bucket(BucketAddress((tmp_path / name).as_uri())) for name in ("records", "partitions"))
+    return KeyKeeper(vault, records, partitions)
 
 
 def rotate(keeper):
@@ -151,6 +153,21 @@ def test_a_fingerprint_recorded_before_keys_had_versions_still_guards(keeper):
     assert keeper.current(NAME).version == 1
 
 
+def test_a_first_use_does_not_put_itself_over_a_rotation_that_ended_meanwhile(keeper):
+    class Overtaken(FileVault):
+        """Somebody rotates between the look for a second version and the record."""
+
+        def exists(self, name, version=1):
+            there = FileVault.exists(self, name, version)
+            if version == 2 and not there:
+                rotate(keeper)
+            return there
+
+    late = replace(keeper, vault=Overtaken(keeper.vault.folder))
+    assert late.current(NAME).version == 2
+    assert [one.version for one in keeper.recorded(NAME)] == [1, 2]
+
+
 @pytest.mark.parametrize("moment", ["before it is made", "before it is recorded"])
 def test_a_rotation_that_another_process_overtook_is_refused(keeper, moment):
     keeper.current(NAME)
@@ -171,7 +188,91 @@ def test_a_rotation_that_another_process_overtook_is_refused(keeper, moment):
             return made
 
     with pytest.raises(KeyExists):
-        rotate(KeyKeeper(Overtaken(keeper.vault.folder), keeper.records))
+        rotate(replace(keeper, vault=Overtaken(keeper.vault.folder)))
     assert [one.version for one in keeper.recorded(NAME)] == [1, 2]
     assert keeper.vault.versions(NAME) == (1, 2)
     assert keeper.current(NAME).version == 2
+
+
+def partition_made_with(keeper, key, name=NAME, version=1):
+    """What `gradient_assets.integrity` writes, as far as keys are concerned."""
+    record = {"key_id": name, "key_version": version, "key_fingerprint": key.fingerprint}
+    keeper.partitions.put(f"identified.some_table/{version}-{key.fingerprint}.json", json.dumps(record).encode())
+
+
+def put_another_in_its_place(keeper):
+    key_file(keeper, 1).unlink()
+    return keeper.vault.create(NAME)
+
+
+def test_with_the_record_lost_a_wrong_key_is_not_recorded_and_the_right_one_is(keeper):
+    right = keeper.current(NAME)
+    partition_made_with(keeper, right)
+    keeper.records.delete(f"{NAME}.json")
+    kept = key_file(keeper, 1).read_text()
+    wrong = put_another_in_its_place(keeper)
+    for call in (keeper.current, rotate_of(keeper)):
+        with pytest.raises(KeyChanged, match=f"{wrong.fingerprint}.*{right.fingerprint}.*Restore"):
+            call(NAME)
+        assert not keeper.records.exists(f"{NAME}.json")
+    key_file(keeper, 1).write_text(kept)
+    assert keeper.current(NAME) == right
+    assert [one.fingerprint for one in keeper.recorded(NAME)] == [right.fingerprint]
+
+
+def test_with_the_record_lost_partitions_of_a_newer_version_are_not_taken_for_a_first_use(keeper):
+    rotate(keeper)
+    partition_made_with(keeper, keeper.current(NAME), version=2)
+    keeper.records.delete(f"{NAME}.json")
+    key_file(keeper, 2).unlink()
+    with pytest.raises(MissingKey, match="version 2, was in use"):
+        keeper.current(NAME)
+    assert not keeper.records.exists(f"{NAME}.json")
+
+
+def test_records_of_other_keys_and_broken_ones_do_not_hinder_a_first_use(keeper):
+    partition_made_with(keeper, FileVault(keeper.vault.folder / "other").create("x"), name="hospital/north")
+    for number, content in enumerate((b"{", b"[]", b"{}", json.dumps({"key_id": NAME}).encode())):
+        keeper.partitions.put(f"identified.some_table/broken-{number}.json", content)
+    assert keeper.current(NAME).version == 1
+
+
+LOST = {
+    "its record is there": lambda keeper, key: None,
+    "partitions were made with it": lambda keeper, key: (
+        partition_made_with(keeper, key),
+        keeper.records.delete(f"{NAME}.json"),
+    ),
+    "its fingerprint was recorded before keys had versions": lambda keeper, key: (
+        keeper.records.put(f"{NAME}.txt", key.fingerprint.encode()),
+        keeper.records.delete(f"{NAME}.json"),
+    ),
+}
+
+
+@pytest.mark.parametrize("how", LOST)
+@pytest.mark.parametrize("call", ["current", "make", "require_new"])
+def test_a_lost_key_is_to_be_restored_and_never_made_anew(keeper, how, call):
+    key = keeper.current(NAME)
+    LOST[how](keeper, key)
+    key_file(keeper, 1).unlink()
+    with pytest.raises(MissingKey, match=f"{key.fingerprint}.*Restore it from a copy") as told:
+        getattr(keeper, call)(NAME)
+    assert "keygen" not in str(told.value)
+    assert not keeper.vault.exists(NAME)
+
+
+def test_a_key_that_can_not_be_read_is_told_as_the_vault_tells_it(keeper):
+    keeper.current(NAME)
+    key_file(keeper, 1).chmod(0o644)
+    with pytest.raises(MissingKey, match="chmod 600"):
+        keeper.current(NAME)
+
+
+def test_a_new_key_is_made_once(keeper):
+    assert keeper.make("hospital/north").version == 1
+    with pytest.raises(KeyExists):
+        keeper.make("hospital/north")
+    keeper.current("hospital/north")
+    with pytest.raises(MissingKey):
+        keeper.make("hospital/north")

@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,6 +13,7 @@ from resources.object_store import (
     Bucket,
     BucketAddress,
     KeyRefused,
+    ObjectExists,
     ObjectVanished,
     StoreError,
     StoreUnavailable,
@@ -109,6 +111,28 @@ def test_a_put_replaces_and_leaves_nothing_beside(bucket):
     bucket.put("a", b"new")
     assert bucket.get("a") == b"new"
     assert os.listdir(bucket.address.folder) == ["a"]
+
+
+def test_what_is_created_is_never_put_over_and_leaves_nothing_beside(bucket):
+    bucket.create("a/b", b"first")
+    with pytest.raises(ObjectExists) as caught:
+        bucket.create("a/b", b"second")
+    assert "a/b" not in str(caught.value)
+    assert bucket.get("a/b") == b"first"
+    assert os.listdir(bucket.address.folder / "a") == ["b"]
+
+
+def test_of_writers_at_once_exactly_one_creates_the_object(bucket):
+    def attempt(number):
+        try:
+            bucket.create("one", f"{number}".encode())
+        except ObjectExists:
+            return None
+        return number
+
+    with ThreadPoolExecutor(8) as pool:
+        done = [one for one in pool.map(attempt, range(40)) if one is not None]
+    assert [str(one).encode() for one in done] == [bucket.get("one")]
 
 
 def test_a_move_replaces_the_target_and_removes_the_empty_folder(bucket):

@@ -1,7 +1,11 @@
 """A bucket on an S3 server in this process: options, errors, pages.  Servers with identities are integration tests."""
 
+import base64
+import hashlib
 import json
 import os
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -11,6 +15,7 @@ from resources.object_store import (
     Bucket,
     BucketAddress,
     KeyRefused,
+    ObjectExists,
     ObjectVanished,
     StoreError,
     StoreUnavailable,
@@ -67,6 +72,50 @@ def test_the_hospitals_secret_opens_its_bucket(bucket):
     assert bucket.exists("c")
     bucket.delete(["c", "never-there"])
     assert not bucket.exists("c")
+
+
+@pytest.fixture
+def listener():
+    """A server that takes every object; the headers of what was sent."""
+    sent = []
+
+    class Taking(BaseHTTPRequestHandler):
+        def do_PUT(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            sent.append(dict(self.headers.items()))
+            self.send_response(200)
+            self.send_header("ETag", '"1"')
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Taking) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", sent
+        server.shutdown()
+
+
+@pytest.mark.parametrize(("write", "condition"), [(Bucket.put, None), (Bucket.create, "*")], ids=["put", "create"])
+def test_each_object_is_sent_with_a_checksum_and_a_new_one_with_the_condition_that_rights_ask_for(
+    vault, listener, write, condition
+):
+    address, sent = listener
+    secret = vault.folder / "hospital/st-mary/bucket.json"
+    secret.write_text(json.dumps({**CREDENTIALS, "endpoint": address}))
+    write(Bucket(BucketAddress("s3://hospital-bucket", "hospital/st-mary/bucket"), vault), "a", b"content")
+    (headers,) = ({name.lower(): value for name, value in one.items()} for one in sent)
+    assert headers["x-amz-checksum-sha256"] == base64.b64encode(hashlib.sha256(b"content").digest()).decode()
+    assert headers.get("if-none-match") == condition
+
+
+def test_what_is_created_is_never_put_over(bucket):
+    bucket.create("a", b"first")
+    with pytest.raises(ObjectExists):
+        bucket.create("a", b"second")
+    assert bucket.get("a") == b"first"
 
 
 def test_a_missing_object_has_vanished(bucket):

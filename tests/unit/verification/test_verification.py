@@ -1,5 +1,6 @@
 """What was written is read back, judged, put aside, and looked at again."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import replace
@@ -10,11 +11,13 @@ import pytest
 
 from gradient_assets.checks.written import NO_TEXT, PROFILE_HOLDS, examples, outcome_of, unspared
 from gradient_assets.deid.headers import Profile
+from gradient_assets.deid.identity import SecretKey
 from gradient_assets.deid.reasons import Reason, Refused
 from gradient_assets.deid.verify import Hit
 from gradient_assets.pipelines.metadata import CleanHeaders
 from gradient_assets.pipelines.stage import ObjectCommit, StageCounts, StageError, StageRun
 from gradient_assets.quarantine.spared import Spared
+from gradient_assets.seals import Seals
 from gradient_assets.tables import (
     DEIDENTIFIED_METADATA,
     HEADER_AUDIT,
@@ -225,15 +228,34 @@ def test_what_held_any_reading_is_read_again(home):
     assert reader.shown == first
 
 
+def seals(number=1):
+    return Seals.under((SecretKey(bytes([number]) * 32),), "_looked_at")
+
+
 def test_a_memory_that_cannot_be_read_means_that_everything_is_looked_at(tmp_path):
     bucket = Bucket(BucketAddress((tmp_path / "memory").as_uri()))
-    memory = LookedAt(bucket, "st-mary", "fixed")
+    memory = LookedAt(bucket, seals(), "st-mary", "fixed")
     memory.remember(b"picture")
     memory.keep()
-    assert LookedAt(bucket, "st-mary", "fixed").is_blank(b"picture")
-    assert not LookedAt(bucket, "st-mary", "other").is_blank(b"picture")
+    assert LookedAt(bucket, seals(), "st-mary", "fixed").is_blank(b"picture")
+    assert not LookedAt(bucket, seals(), "st-mary", "other").is_blank(b"picture")
     bucket.put("_looked_at/st-mary/fixed.json", b"{broken")
-    assert not LookedAt(bucket, "st-mary", "fixed").is_blank(b"picture")
+    assert not LookedAt(bucket, seals(), "st-mary", "fixed").is_blank(b"picture")
+
+
+def test_a_memory_that_somebody_else_wrote_is_none(tmp_path):
+    bucket, key = Bucket(BucketAddress((tmp_path / "memory").as_uri())), "_looked_at/st-mary/fixed.json"
+    blank = {"blank": [hashlib.sha256(b"picture").hexdigest()]}
+    for file in (
+        json.dumps(blank["blank"]).encode(),
+        json.dumps({"content": blank, "seal": "0" * 32}).encode(),
+        seals(2).closed(key, blank),
+        seals().closed("_looked_at/st-mary/other.json", blank),
+    ):
+        bucket.put(key, file)
+        assert not LookedAt(bucket, seals(), "st-mary", "fixed").is_blank(b"picture")
+    bucket.put(key, seals().closed(key, blank))
+    assert LookedAt(bucket, seals(), "st-mary", "fixed").is_blank(b"picture")
 
 
 def test_the_share_is_drawn_by_token_and_an_object_of_no_row_always():

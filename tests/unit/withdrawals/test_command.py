@@ -54,6 +54,16 @@ def test_a_file_that_others_may_touch_is_refused(tmp_path, mode):
         (b"MRN-771204\n---\n", "line 2: no patient id"),
         (b"MRN-771204\n" + b"7" * 65, "line 2: no patient id"),
         (b"\xff\xfe\x00", "can't be read"),
+        (b"MRN-1\nMRN-771204,Quillfeather", "line 2: no patient id"),
+        (b"MRN-771204;Quillfeather", "line 1: no patient id"),
+        (b"MRN-771204\tQuillfeather", "line 1: no patient id"),
+        (b'"MRN-771204"', "line 1: no patient id"),
+        (b"patient_id\nMRN-771204", "line 1: no patient id"),
+        (b"MRN\nMRN-771204", "line 1: no patient id"),
+        (b"MRN-771204\nPatient-ID", "line 2: no patient id"),
+        (b"MRN-771204\n0\n", "line 2: no patient id"),
+        (b"MRN-771204\n000", "line 2: no patient id"),
+        (b"MRN-771204\nX", "line 2: no patient id"),
     ],
 )
 def test_a_file_with_anything_else_is_refused_by_its_line_and_shows_nothing_of_it(tmp_path, content, message):
@@ -64,6 +74,12 @@ def test_a_file_with_anything_else_is_refused_by_its_line_and_shows_nothing_of_i
         read_ids(file)
     assert "7712" not in str(error.value)
     assert "7777" not in str(error.value)
+    assert "uillfeather" not in str(error.value)
+
+
+@pytest.mark.parametrize("one", ["12", "A1", "MRN 771204", "patient-7", "QX/004711", "id.3"])
+def test_short_ids_and_those_with_other_separators_are_ids(tmp_path, one):
+    assert read_ids(made.ids_file(tmp_path, one)) == (one,)
 
 
 def test_a_missing_file_a_folder_and_a_huge_file_are_refused(tmp_path):
@@ -104,18 +120,21 @@ def test_bad_input_is_told_in_a_line_and_nothing_is_written(home, monkeypatch, a
     assert {path for path in home.rglob("*") if path.is_file()} == before
 
 
-def test_withdrawing_somebody_unknown_from_an_empty_home_refuses_them_from_now_on(home):
+def test_withdrawing_somebody_unknown_refuses_them_from_now_on_and_says_first_that_nobody_is_known(home):
     resources_for(Settings.from_environment({"GRADIENT_HOME": str(home)})).vault.create("hospital/st-mary")
     ids = made.ids_file(home, "MRN-771204")
     said, code = ended(
         "withdraw", "-H", "st-mary", "--patient-id-file", str(ids), "--reason", "request 7", "--by", "Ada"
     )
-    assert (code, "0 known here, 0 withdrawn before, 1 not known" in said) == (0, True)
+    assert (code, "0 known here, 0 withdrawn before, 1 not known" in said) == (3, True)
+    assert said.startswith("1 of 1 ids match nobody here")
+    again, code = ended("withdraw", "-H", "st-mary", "--patient-id-file", str(ids), "--by", "Ada")
+    assert (code, "match nobody" in again) == (0, False)
     said, code = ended("verify", "--withdrawn", "-H", "st-mary", "--patient-id-file", str(ids))
     assert (code, "none found" in said) == (0, True)
-    (log,) = (home / "identified/release_requests/_withdrawals/st-mary/log").iterdir()
-    assert '"by": "Ada"' in log.read_text()
-    assert "771204" not in log.read_text()
+    logs = list((home / "identified/release_requests/_withdrawals/st-mary/log").iterdir())
+    assert len(logs) == 2
+    assert all('"by": "Ada"' in log.read_text() and "771204" not in log.read_text() for log in logs)
 
 
 def test_an_id_that_was_never_withdrawn_is_a_finding(home):

@@ -1,0 +1,181 @@
+"""Beam's portable runners on this machine: Prism, Flink in one process, a Flink cluster with two task managers.
+
+Belongs here: starting them, and the options by which a pipeline finds them.  How a pipeline is run is `resources.beam`'s.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from gradient_assets.dev.part import Part
+from gradient_assets.dev.recipes import JAVA, GoProgram, Jars, Recipe, SourceArchive
+from gradient_assets.dev.server import Server, answers, free_port, listens
+
+PRISM = GoProgram("github.com/apache/beam/sdks/v2/go/cmd/prism", "v2.77.0")
+JOB_SERVER = Jars(
+    "flink-job-server",
+    "org.apache.beam:beam-runners-flink-1.19:2.70.0",
+    # The job service of 2.70.0 is not published.
+    ("org.apache.beam:beam-runners-java-job-service:2.65.0",),
+)
+FLINK = SourceArchive("apache-flink-libraries", "1.19.3")
+START_DEADLINE_S = 120.0
+"""A job server is up after 4 s where nothing else runs."""
+
+TASK_MANAGERS = 2
+SLOTS = 2
+
+FLINK_SETTINGS = """\
+jobmanager.rpc.address: 127.0.0.1
+jobmanager.rpc.port: {rpc}
+jobmanager.bind-host: 127.0.0.1
+jobmanager.memory.process.size: 1024m
+rest.address: 127.0.0.1
+rest.bind-address: 127.0.0.1
+rest.port: {rest}
+blob.server.port: 0
+taskmanager.host: 127.0.0.1
+taskmanager.bind-host: 127.0.0.1
+taskmanager.numberOfTaskSlots: {slots}
+taskmanager.cpu.cores: {slots}.0
+taskmanager.memory.network.min: 256m
+taskmanager.memory.network.max: 256m
+taskmanager.memory.managed.size: 128m
+taskmanager.memory.task.heap.size: 512m
+taskmanager.memory.task.off-heap.size: 128m
+taskmanager.memory.framework.heap.size: 128m
+taskmanager.memory.framework.off-heap.size: 128m
+taskmanager.memory.jvm-metaspace.size: 256m
+taskmanager.memory.jvm-overhead.min: 192m
+taskmanager.memory.jvm-overhead.max: 192m
+parallelism.default: {slots}
+io.tmp.dirs: {folder}
+"""
+
+OPENED = [
+    f"--add-opens=java.base/{package}=ALL-UNNAMED"
+    for package in ("java.lang", "java.net", "java.io", "java.nio", "sun.nio.ch", "java.util", "java.text", "java.time")
+]
+"""What Flink 1.19's own start scripts open on Java 17."""
+
+
+class Runner(Part):
+    """Something that takes portable jobs."""
+
+    runner: ClassVar[str]
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.job_port = 0
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Beam's options, for `BeamEngine`."""
+        return (f"--job_endpoint=127.0.0.1:{self.job_port}",)
+
+    def exports(self) -> dict[str, str]:
+        return {"GRADIENT_BEAM_RUNNER": self.runner, "GRADIENT_BEAM_OPTIONS": " ".join(self.options)}
+
+
+class Prism(Runner):
+    """Beam's own portable runner for one machine."""
+
+    name: ClassVar[str] = "prism"
+    runner: ClassVar[str] = "prism"
+    recipes: ClassVar[Sequence[Recipe]] = (PRISM,)
+
+    def _start(self) -> None:
+        self.job_port = free_port()
+        self.serve(
+            Server(
+                [PRISM.place() / PRISM.name, f"--job_port={self.job_port}", "--serve_http=false"],
+                log=self.log("prism"),
+                healthy=lambda: listens(self.job_port),
+                deadline_s=START_DEADLINE_S,
+            )
+        )
+
+
+class FlinkLocal(Runner):
+    """A job server that runs Flink inside itself."""
+
+    name: ClassVar[str] = "flink-local"
+    runner: ClassVar[str] = "flink"
+    recipes: ClassVar[Sequence[Recipe]] = (JOB_SERVER,)
+    master = "[local]"
+
+    def _start(self) -> None:
+        self._serve_jobs()
+
+    def _serve_jobs(self) -> None:
+        self.job_port = free_port()
+        artifacts = self.folder / "artifacts"
+        artifacts.mkdir(exist_ok=True)
+        arguments = [
+            f"--flink-master={self.master}",
+            f"--job-port={self.job_port}",
+            "--job-host=127.0.0.1",
+            "--artifact-port=0",
+            "--expansion-port=0",
+            f"--artifacts-dir={artifacts}",
+            "--clean-artifacts-per-job",
+        ]
+        self.serve(
+            Server(
+                [
+                    *_java(JOB_SERVER.place(), heap="768m"),
+                    "org.apache.beam.runners.flink.FlinkJobServerDriver",
+                    *arguments,
+                ],
+                log=self.log("job-server"),
+                healthy=lambda: listens(self.job_port),
+                deadline_s=START_DEADLINE_S,
+            )
+        )
+
+
+class FlinkCluster(FlinkLocal):
+    """A job manager, two task managers, and a job server that submits to them."""
+
+    name: ClassVar[str] = "flink-cluster"
+    recipes: ClassVar[Sequence[Recipe]] = (JOB_SERVER, FLINK)
+
+    def _start(self) -> None:
+        rest = free_port()
+        self.master = f"127.0.0.1:{rest}"
+        settings = FLINK_SETTINGS.format(rpc=free_port(), rest=rest, slots=SLOTS, folder=self.folder)
+        (self.folder / "flink-conf.yaml").write_text(settings, encoding="utf-8")
+        entry = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+        self._serve_flink("job-manager", entry, "1024m", lambda: answers(f"http://127.0.0.1:{rest}/overview"))
+        for number in range(1, TASK_MANAGERS + 1):
+            worker = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+            self._serve_flink(f"task-manager-{number}", worker, "768m", partial(_has_task_managers, rest, number))
+        self._serve_jobs()
+
+    def _serve_flink(self, name: str, main: str, heap: str, healthy: Callable[[], bool]) -> None:
+        libraries = next(FLINK.place().rglob("flink-dist-*.jar")).parent
+        self.serve(
+            Server(
+                [*_java(libraries, heap=heap), main, "--configDir", self.folder],
+                log=self.log(name),
+                healthy=healthy,
+                deadline_s=START_DEADLINE_S,
+            )
+        )
+
+
+def _has_task_managers(rest_port: int, number: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{rest_port}/overview", timeout=2) as answer:
+            return int(json.load(answer)["taskmanagers"]) >= number
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _java(libraries: Path, *, heap: str) -> list[str]:
+    return [JAVA.path(), f"-Xmx{heap}", *OPENED, "-cp", f"{libraries}/*"]

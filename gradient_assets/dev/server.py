@@ -1,0 +1,132 @@
+"""A server of the local stand: a free port, a log file, a health check with a deadline, an end.
+
+Belongs here: one process from start to stop.  What is started is `parts`' business, how it comes onto this machine
+`recipes`'; that it ends with this process, `guard`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+GUARD = Path(__file__).with_name("guard.py")
+LOOK_EVERY_S = 0.2
+STOP_DEADLINE_S = 20.0
+"""More than the guard's own grace."""
+
+LOG_LINES = 15
+"""So many last lines of a log are told when a server does not come up; it only ever saw made-up people."""
+
+
+class ServerFailed(Exception):  # noqa: N818  the name says what happened
+    """A server ended, or was not healthy within its deadline.  The message has its log's path and last lines."""
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on now.
+
+    Another process may take it before the server does; the server then ends, and `Server.start` says so.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def answers(url: str) -> bool:
+    """Whether an HTTP server answers there, with whatever status below 500."""
+    try:
+        with urllib.request.urlopen(url, timeout=2):  # noqa: S310  our own server's address
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except OSError:
+        return False
+
+
+class Server:
+    """One process, ended with this one.  Its output goes to `log`."""
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        healthy: Callable[[], bool],
+        deadline_s: float,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.log = log
+        self._command = [str(word) for word in command]
+        self._healthy = healthy
+        self._deadline_s = deadline_s
+        self._environment = {**os.environ, **(environment or {})}
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Server:
+        """Start, and wait until it is healthy.  Raises `ServerFailed`; nothing runs on then."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("wb") as output:
+            self._guard = subprocess.Popen(  # noqa: S603  our own command
+                [sys.executable, "-I", str(GUARD), *self._command],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,  # Ctrl-C is for the one who started it; the guard hears of the end anyway
+            )
+        with ExitStack() as undo:
+            undo.callback(self.stop)
+            self._wait()
+            undo.pop_all()
+        return self
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + self._deadline_s
+        while time.monotonic() < deadline:
+            if not self.running:
+                raise ServerFailed(f"{self._name} ended while it started. {self._last_words()}")
+            if self._healthy():
+                return
+            time.sleep(LOOK_EVERY_S)
+        raise ServerFailed(f"{self._name} was not healthy within {self._deadline_s:.0f} s. {self._last_words()}")
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._guard is not None and self._guard.poll() is None
+
+    def stop(self) -> None:
+        """End it and all its children; one that has ended is no error."""
+        if self._guard is None:
+            return
+        guard, self._guard = self._guard, None
+        if guard.stdin is not None:
+            guard.stdin.close()
+        try:
+            guard.wait(STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            guard.kill()
+            guard.wait()
+
+    @property
+    def _name(self) -> str:
+        return Path(self._command[0]).name
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+        return "\n".join([f"Its log is {self.log}:", *lines])
