@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from gradient_assets.cli.verify import look
 from gradient_assets.releases import load_release, release_names
 from gradient_assets.releases.delivery import Gate
-from tests.fakes.counted.sitecustomize import LINE_BYTES
+from tests.fakes.counted.log import LINE_BYTES
 from tests.graph.conftest import ROOT, Home
 
 KILLED = -9

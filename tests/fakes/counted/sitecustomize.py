@@ -11,9 +11,9 @@ import sys
 
 from gradient_assets.deid.pixels import RapidTextFinder, ResidualTextFinder
 from gradient_assets.deid.pixels.finding import Looked
+from tests.fakes.counted.log import LINE_BYTES
 from tests.fakes.small_home import PlantedFinder
 
-LINE_BYTES = 200
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CHANGES = ("os.rename", "os.remove")
 
