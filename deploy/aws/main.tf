@@ -53,6 +53,17 @@ variable "kms_key_arn" {
   default     = ""
 }
 
+variable "zone_kms_key_arns" {
+  description = "Zone -> the key of its own, the same as GRADIENT_<ZONE>_KMS_KEY. Its own policy leaves it to this account who may use it."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for zone, key in var.zone_kms_key_arns : contains(["identified", "deidentified", "public"], zone) && can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", key))])
+    error_message = "The zones are identified, deidentified and public; a key is given by its ARN, since a right for an alias is none for its key."
+  }
+}
+
 variable "access_log_bucket" {
   description = "A bucket of yours that keeps who read and wrote what in these buckets; empty for none."
   type        = string
@@ -82,6 +93,7 @@ locals {
     region        = data.aws_region.here.name
     bucket_prefix = var.bucket_prefix
   }
+  keys           = { for bucket in local.buckets : bucket => lookup(var.zone_kms_key_arns, bucket == "logs" ? "identified" : bucket, var.kms_key_arn) }
   trust_of_zones = templatefile("${path.module}/policies/trust.json", { principal = aws_iam_role.runner.arn })
 }
 
@@ -114,10 +126,10 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "zone" {
   for_each = local.buckets
   bucket   = aws_s3_bucket.zone[each.key].id
   rule {
-    bucket_key_enabled = var.kms_key_arn != ""
+    bucket_key_enabled = local.keys[each.key] != ""
     apply_server_side_encryption_by_default {
-      sse_algorithm     = var.kms_key_arn == "" ? "AES256" : "aws:kms"
-      kms_master_key_id = var.kms_key_arn == "" ? null : var.kms_key_arn
+      sse_algorithm     = local.keys[each.key] == "" ? "AES256" : "aws:kms"
+      kms_master_key_id = local.keys[each.key] == "" ? null : local.keys[each.key]
     }
   }
 }
@@ -169,6 +181,12 @@ resource "aws_iam_role_policy" "zone" {
   policy   = templatefile("${path.module}/policies/${each.key}.json", local.given)
 }
 
+resource "aws_iam_role_policy" "key" {
+  for_each = var.zone_kms_key_arns
+  role     = aws_iam_role.zone[each.key].id
+  policy   = templatefile("${path.module}/policies/key.json", { key = each.value })
+}
+
 resource "aws_iam_role" "curator" {
   name               = "${var.bucket_prefix}-curator"
   assume_role_policy = var.curator_trust
@@ -177,6 +195,12 @@ resource "aws_iam_role" "curator" {
 resource "aws_iam_role_policy" "curator" {
   role   = aws_iam_role.curator.id
   policy = templatefile("${path.module}/policies/curator.json", local.given)
+}
+
+resource "aws_iam_role_policy" "curator_key" {
+  for_each = { for zone, key in var.zone_kms_key_arns : zone => key if zone == "deidentified" }
+  role     = aws_iam_role.curator.id
+  policy   = templatefile("${path.module}/policies/key_of_readers.json", { key = each.value })
 }
 
 resource "aws_iam_role" "recipient" {
@@ -189,6 +213,12 @@ resource "aws_iam_role_policy" "recipient" {
   for_each = var.recipients
   role     = aws_iam_role.recipient[each.key].id
   policy   = templatefile("${path.module}/policies/recipient.json", merge(local.given, { recipient = each.key }))
+}
+
+resource "aws_iam_role_policy" "recipient_key" {
+  for_each = { for recipient, _ in var.recipients : recipient => var.zone_kms_key_arns["public"] if contains(keys(var.zone_kms_key_arns), "public") }
+  role     = aws_iam_role.recipient[each.key].id
+  policy   = templatefile("${path.module}/policies/key_of_readers.json", { key = each.value })
 }
 
 # A user for each hospital: its access key is the secret `<secret_name>/bucket`, which only the identified role reads.

@@ -19,8 +19,12 @@ def _listed(value):
     return value if isinstance(value, list) else [value]
 
 
+KEYS = {zone: f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{zone}" for zone in ("identified", "deidentified", "public")}
+"""Each zone's own key, as `zone_kms_key_arns` names them."""
+
+
 def aws_documents() -> dict[str, dict]:
-    """The policies as Terraform fills them in, by the identity that holds them; recipients and hospitals are two each."""
+    """All policies of an identity as Terraform fills them in, by the identity; recipients and hospitals are two each."""
     given = {"account": ACCOUNT, "region": REGION, "bucket_prefix": PREFIX}
     documents = {
         name: _filled(f"{name}.json", given) for name in ("identified", "deidentified", "public", "curator", "runner")
@@ -30,6 +34,10 @@ def aws_documents() -> dict[str, dict]:
     for hospital in ("st-mary", "lakeside"):
         landing = {"landing_bucket": f"{hospital}-images", "landing_prefix": "radiology/"}
         documents[f"landing-{hospital}"] = _filled("landing.json", {**given, **landing})
+    readers = {"curator": "deidentified", "recipient-uni-x": "public", "recipient-uni-y": "public"}
+    for identity, zone in ({zone: zone for zone in KEYS} | readers).items():
+        policy = "key.json" if identity in KEYS else "key_of_readers.json"
+        documents[identity]["Statement"] += _filled(policy, {"key": KEYS[zone]})["Statement"]
     return documents
 
 

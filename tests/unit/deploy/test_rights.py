@@ -12,12 +12,13 @@ from gradient_assets.releases.states import REVOKED_PREFIX
 from gradient_assets.tables import ALL_TABLES
 from gradient_assets.withdrawals.register import PREFIX as WITHDRAWALS
 from resources import SETTINGS, Settings, resources_for
-from resources.object_store import Bucket
-from resources.warehouse import ZONES
+from resources.buckets.object_store import Bucket
+from resources.warehouses.warehouse import ZONES
 from tests.unit.deploy.policies import (
     ACCOUNT,
     DEPLOY,
     GOOGLE_ROLES,
+    KEYS,
     PREFIX,
     REGION,
     Place,
@@ -104,6 +105,7 @@ READ, WRITE, DELETE = "s3:GetObject", "s3:PutObject", "s3:DeleteObject"
 NEW = f"{WRITE} of a new one"
 ALL = (READ, WRITE, NEW, DELETE)
 VAULT = ("secretsmanager:GetSecretValue", "secretsmanager:CreateSecret")
+UNDER_A_KEY = ("kms:GenerateDataKey", "kms:Decrypt")
 
 
 def rights(actions, names):
@@ -114,6 +116,8 @@ LOGS = {"identified/way_back_log", *(f"identified/{log}" for log in WRITTEN_ONCE
 KEPT = {*LOGS, "identified/key_fingerprints"}
 """What nobody deletes: the logs, and which version of a key is in use, which grows with a rotation."""
 
+IDENTIFIED = ("identified", "list identified", "key of identified")
+
 EXPECTED = {
     "landing-st-mary": rights((READ,), {"landing/st-mary"}) | listings("list landing/st-mary: radiology/"),
     "landing-lakeside": rights((READ,), {"landing/lakeside"}) | listings("list landing/lakeside: radiology/"),
@@ -121,12 +125,21 @@ EXPECTED = {
     | rights((WRITE,), places("identified") - LOGS)
     | rights((DELETE,), places("identified") - KEPT)
     | listings("list identified")
-    | rights(VAULT, SECRETS),
-    "deidentified": rights(ALL, places("deidentified")) | listings("list deidentified"),
-    "public": rights(ALL, places("public")) | listings("list public"),
-    "curator": rights((READ,), {"deidentified/thumbnails"}) | listings("list deidentified: thumbnails/"),
-    "recipient-uni-x": rights((READ,), {"public/releases of uni-x"}) | listings("list public: releases/uni-x/"),
-    "recipient-uni-y": rights((READ,), {"public/releases of uni-y"}) | listings("list public: releases/uni-y/"),
+    | rights(VAULT, SECRETS)
+    | rights(UNDER_A_KEY, {"key of identified"}),
+    "deidentified": rights(ALL, places("deidentified"))
+    | listings("list deidentified")
+    | rights(UNDER_A_KEY, {"key of deidentified"}),
+    "public": rights(ALL, places("public")) | listings("list public") | rights(UNDER_A_KEY, {"key of public"}),
+    "curator": rights((READ,), {"deidentified/thumbnails"})
+    | listings("list deidentified: thumbnails/")
+    | {("kms:Decrypt", "key of deidentified")},
+    "recipient-uni-x": rights((READ,), {"public/releases of uni-x"})
+    | listings("list public: releases/uni-x/")
+    | {("kms:Decrypt", "key of public")},
+    "recipient-uni-y": rights((READ,), {"public/releases of uni-y"})
+    | listings("list public: releases/uni-y/")
+    | {("kms:Decrypt", "key of public")},
     "runner": {("sts:AssumeRole", zone) for zone in ZONES},
 }
 """Identity → all that it may do; what is not here, it may not."""
@@ -149,6 +162,9 @@ def requests():
         arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{own}{name}-AbCdEf"
         for action in ("GetSecretValue", "CreateSecret", "PutSecretValue", "DeleteSecret", "TagResource"):
             yield name, Request(f"secretsmanager:{action}", arn)
+    for zone, arn in {**KEYS, "others": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/of-others"}.items():
+        for action in ("GenerateDataKey", "Decrypt", "PutKeyPolicy", "ScheduleKeyDeletion"):
+            yield f"key of {zone}", Request(f"kms:{action}", arn)
     for role in (*ZONES, "curator", "admin"):
         for action in ("AssumeRole", "TagSession"):
             yield role, Request(f"sts:{action}", f"arn:aws:iam::{ACCOUNT}:role/{PREFIX}-{role}")
@@ -176,7 +192,7 @@ def test_every_identity_is_in_the_table():
 )
 def test_nobody_but_the_identified_zones_identity_reaches_what_is_identified(identity):
     reached = {name for action, name in EXPECTED[identity] if action != "sts:AssumeRole"}
-    assert not {name for name in reached if name.startswith(("identified", "list identified")) or name in SECRETS}
+    assert not {name for name in reached if name.startswith(IDENTIFIED) or name in SECRETS}
     assert "identified, anything else" in {name for _, name in EXPECTED["identified"]}
 
 
@@ -239,6 +255,7 @@ IDENTITIES = (*ZONES, "curator", "external", "recipient-uni-x", "recipient-uni-y
 OBJECTS = ("storage.objects.get", "storage.objects.list", "storage.objects.create", "storage.objects.delete")
 VIEW = OBJECTS[:2]
 EDIT = ("bigquery.tables.getData", "bigquery.tables.updateData", "bigquery.tables.create")
+ROW_POLICIES = tuple(f"bigquery.rowAccessPolicies.{verb}" for verb in ("create", "update", "setIamPolicy", "list"))
 JOBS = {("bigquery.jobs.create", "project")}
 
 
@@ -283,6 +300,7 @@ GOOGLE_EXPECTED = {
     | JOBS,
     "public": rights(OBJECTS, places("public") | {"staging/public"})
     | rights(EDIT, tables("public"))
+    | rights(ROW_POLICIES, {"public.public_table"})
     | rights(EDIT[:1], {"deidentified.prod"})
     | JOBS,
     "curator": rights(VIEW, {"deidentified/thumbnails"}) | rights(EDIT[:1], tables("deidentified")) | JOBS,
@@ -334,8 +352,12 @@ def test_a_grant_that_widens_a_right_changes_the_table(grants):
 # What the code opens is what the policies speak of
 
 
+STAGING = {"GRADIENT_STAGING_URI", "GRADIENT_DATAFLOW_STAGING_URI"}
+"""Folders of the staging bucket, whose rights `gcp/grants.json` gives by zone; the second lies in the first by default."""
+
+
 def test_every_bucket_setting_has_its_place_in_the_zone_that_the_code_opens_it_in():
-    named = {setting.name for setting in SETTINGS if setting.name.endswith("_URI")} - {"GRADIENT_STAGING_URI"}
+    named = {setting.name for setting in SETTINGS if setting.name.endswith("_URI")} - STAGING
     assert named == set(LAYOUT)
     for zone in ZONES:
         settings = Settings.from_environment({"GRADIENT_ZONES": zone, "GRADIENT_HOME": "/home"})
