@@ -126,12 +126,20 @@ class SmallHome:
         profile, bucket = Profile.named("longitudinal"), home.resources.hospital_bucket(home.hospital, "dicoms")
         read = ReadHeaders(home.hospital, bucket, profile)
         home.run(read, home.source.objects(bucket.listing(), read.version))
-        known = gather(home.resources.warehouse, "st-mary")
-        clean = CleanHeaders(home.hospital, profile, home.identity)
-        home.run(clean, home.source.headers(known, profile, clean.version), known.everyone())
+        home.clean_headers()
         if with_thumbnails:
             home.make_thumbnails()
         return home
+
+    def clean_headers(self):
+        profile, known = Profile.named("longitudinal"), gather(self.resources.warehouse, "st-mary")
+        clean = CleanHeaders(self.hospital, profile, self.identity)
+        self.run(clean, self.source.headers(known, profile, clean.version), known.everyone())
+
+    def rotate(self):
+        """A newer version of the hospital's key, and headers as the next run writes them."""
+        self.resources.keys.rotate("hospital/st-mary", by="Ada", reason="a laptop was lost")
+        self.clean_headers()
 
     def make_thumbnails(self):
         self.run(self.step, self.source.pixels(self.step.version))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gradient_assets.hospitals import Registry, load_registry
+from gradient_assets.samples import build_samples
 from resources import Resources, Settings, resources_for
 
 ROOT = Path(__file__).parents[2]
@@ -56,9 +57,11 @@ def demo(tmp_path_factory) -> Demo:
 
 
 @pytest.fixture(scope="session")
-def commands():
-    """What runs commands in small homes without importing everything each time."""
-    from tests.graph.forked import serving_commands
-
-    with serving_commands() as commands:
-        yield commands
+def samples(tmp_path_factory) -> Path:
+    """The sample hospitals with their keys, which nobody has run yet: to be copied."""
+    home = Home(tmp_path_factory.mktemp("samples") / "home")
+    home.path.mkdir()
+    build_samples(home.path)
+    for hospital in home.registry:
+        home.resources.vault.create(hospital.secret_name)
+    return home.path

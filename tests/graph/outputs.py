@@ -8,8 +8,8 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-import ahocorasick
 import pyarrow.parquet as pq
+from ahocorasick_rs import BytesAhoCorasick
 from PIL import Image
 
 IDENTIFIED = ("landing", "identified")
@@ -40,9 +40,9 @@ def _unpacked(path: Path, name: str) -> Iterator[tuple[str, bytes]]:
             yield f"{name} (rows)", "\n".join(database.iterdump()).encode("utf-8", "replace")
 
 
-def needles(values: set[str]) -> "ahocorasick.Automaton":
-    """All values in every encoding that DICOM, CSV or JSON might have written them in."""
-    automaton = ahocorasick.Automaton()
+def needles(values: set[str]) -> dict[bytes, str]:
+    """All values in every encoding that DICOM, CSV or JSON might have written them in, each with its value."""
+    spelled: dict[bytes, str] = {}
     for value in values:
         escaped = value.encode("ascii", "backslashreplace").decode()
         for text in {value, value.upper(), escaped, value.replace(" ", ""), value.replace("^", " ")}:
@@ -52,16 +52,16 @@ def needles(values: set[str]) -> "ahocorasick.Automaton":
                 except UnicodeEncodeError:
                     continue
                 if len(raw) >= 6:
-                    automaton.add_word(raw.decode("latin-1"), value)
-    automaton.make_automaton()
-    return automaton
+                    spelled[raw] = value
+    return spelled
 
 
 def found(home: Path, values: set[str], extra: dict[str, bytes] | None = None) -> dict[str, set[str]]:
     """Which of the values stand in which outputs: name → values."""
-    automaton = needles(values)
+    spelled = needles(values)
+    automaton, of_pattern = BytesAhoCorasick(spelled), list(spelled.values())
     hits: dict[str, set[str]] = {}
     for name, content in [*pieces(home), *(extra or {}).items()]:
-        for _, value in automaton.iter(content.decode("latin-1")):
-            hits.setdefault(name, set()).add(value)
+        for number, _, _ in automaton.find_matches_as_indexes(content, overlapping=True):
+            hits.setdefault(name, set()).add(of_pattern[number])
     return hits

@@ -9,7 +9,7 @@ from gradient_assets.automation.arrival import Cursor, Watch, arrival_sensor, se
 from gradient_assets.deid.identity import Pseudonymizer, SecretKey
 from gradient_assets.diagnostics import Diagnostics
 from resources import Resources, Settings
-from resources.object_store import Bucket, BucketAddress
+from resources.buckets.object_store import Bucket, BucketAddress
 from tests.fakes.small_home import SmallHome
 
 IDENTITY = Pseudonymizer(SecretKey(bytes(range(32))), "st-mary")

@@ -6,9 +6,7 @@ told by its reason, and by the sealed diagnostic that holds its name.
 
 import io
 import os
-import subprocess
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pydicom
@@ -19,7 +17,8 @@ from gradient_assets.diagnostics import Diagnostics
 from gradient_assets.tables import QUARANTINE
 from tests.fakes.failing.planted_names import FAILURES, SMALL_ROWS, name_of
 from tests.fakes.small_home import COLUMNS, image
-from tests.graph.conftest import ROOT, Home
+from tests.graph.conftest import Home
+from tests.graph.forked import ForkedHome
 from tests.graph.outputs import found
 
 pytestmark = pytest.mark.xdist_group("canary")
@@ -104,17 +103,6 @@ def write_hospital(home: Path, number: int, hospital: str) -> dict:
     }
 
 
-class FailingHome(Home):
-    """A home whose every process meets the failures; its temporary folder is searched too."""
-
-    @property
-    def environ(self) -> dict[str, str]:
-        outside = self.path / "outside"
-        outside.mkdir(exist_ok=True)
-        path = os.pathsep.join([str(ROOT / "tests/fakes/failing"), str(ROOT)])
-        return {**super().environ, "PYTHONPATH": path, "TMPDIR": str(outside), "GRADIENT_PROCESSES": "1"}
-
-
 @dataclass(frozen=True)
 class Ended:
     """The home after the run, and all that its commands printed."""
@@ -124,32 +112,30 @@ class Ended:
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory) -> Ended:
+def ended(commands, tmp_path_factory) -> Ended:
+    """Every process of the runs meets the failures; their temporary folder is searched too."""
     path = tmp_path_factory.mktemp("canary")
     entries = [write_hospital(path, number, hospital) for number, hospital in enumerate([ITEMS, *WHOLE], start=1)]
     (path / "hospitals.yaml").write_text(yaml.safe_dump({"hospitals": entries}))
-    plain, failing = Home(path), FailingHome(path)
+    plain = ForkedHome(path, commands)
+    failing = replace(plain, fakes=("failing",), workers=0)  # what a worker prints is closed by who starts it
+    outside = {"TMPDIR": str(path / "outside")}
+    (path / "outside").mkdir()
     made = plain.gradient("doctor", "--mend", expect=None)
-    ran = failing.gradient("run", expect=None)
+    ran = failing.gradient("run", expect=None, **outside)
     printed = made.stdout + made.stderr + ran.stdout + ran.stderr
     assert ran.returncode == 3, printed
     secret = path / f"identified/secrets/hospital/{ITEMS}.key"
     kept = secret.read_text()
     secret.unlink()
     plain.resources.vault.create(f"hospital/{ITEMS}")
-    wrong = failing.gradient("run", "-H", ITEMS, "-s", "dicom_metadata", expect=None)
+    wrong = failing.gradient("run", "-H", ITEMS, "-s", "dicom_metadata", expect=None, **outside)
     assert wrong.returncode in (2, 3)
     secret.write_text(kept)
     entries[0]["date_order"] = "mdy/"
     (path / "broken.yaml").write_text(yaml.safe_dump({"hospitals": entries}))
-    broken = subprocess.run(
-        [sys.executable, "-m", "gradient_assets", "run"],
-        env={**failing.environ, "GRADIENT_HOSPITALS": str(path / "broken.yaml")},
-        cwd=path,
-        capture_output=True,
-        text=True,
-    )
-    assert broken.returncode == 2
+    registry = {"GRADIENT_HOSPITALS": str(path / "broken.yaml")}
+    broken = failing.gradient("run", expect=2, **outside, **registry)
     (path / "broken.yaml").unlink()
     return Ended(plain, "".join([printed, wrong.stdout, wrong.stderr, broken.stdout, broken.stderr]))
 

@@ -10,7 +10,10 @@ import pytest
 import yaml
 
 from gradient_assets.assets.catalogue import ENTRIES
+from gradient_assets.assets.passed import BLOCKING_CHECKS
+from gradient_assets.automation.jobs import HOSPITAL_ASSETS
 from gradient_assets.boundary import ASSET_METADATA, RUN_TAGS
+from gradient_assets.cli.run import with_their_twins
 from gradient_assets.definitions import build_defs
 from gradient_assets.instance import DAGSTER_YAML
 from tests.graph.conftest import ROOT
@@ -120,6 +123,12 @@ def test_every_asset_behind_the_boundary_has_a_blocking_check(graph, defs):
     assert blocking == behind
 
 
+@pytest.mark.parametrize("asset", HOSPITAL_ASSETS)
+def test_whatever_is_selected_alone_comes_with_what_the_same_step_makes(graph, asset):
+    together = graph.get(dg.AssetKey(asset)).execution_set_asset_keys
+    assert with_their_twins([asset]) == sorted(key.to_user_string() for key in together)
+
+
 def test_sql_assets_show_column_lineage(nodes):
     for name in ("quarantine", "final_table", "prod", "public_table"):
         lineage = nodes[name].metadata["dagster/column_lineage"]
@@ -129,9 +138,24 @@ def test_sql_assets_show_column_lineage(nodes):
     assert {dep.asset_key.to_user_string() for dep in final["report_text"]} == {"deidentified_reports"}
 
 
-def test_each_hospital_has_its_sensor(defs):
-    assert {sensor.name for sensor in defs.sensors} == {"arrival_st_mary", "arrival_lakeside"}
+def test_each_hospital_has_its_sensor_and_one_makes_again_what_follows_a_change(defs):
+    assert {sensor.name for sensor in defs.sensors} == {"arrival_st_mary", "arrival_lakeside", "remaking"}
     assert all(sensor.default_status is dg.DefaultSensorStatus.RUNNING for sensor in defs.sensors)
+    assert all(sensor.description for sensor in defs.sensors)
+
+
+def test_what_is_made_again_by_itself_is_put_together_from_cleaned_tables_alone(nodes):
+    by_itself = {name for name, node in nodes.items() if node.automation_condition is not None}
+    assert by_itself == {"final_table", "prod", "public_table"}
+
+
+def test_what_stops_an_asset_that_is_made_alone_are_the_graphs_blocking_checks(graph):
+    blocking: dict[str, set[str]] = {}
+    for key in graph.asset_check_keys:
+        if graph.get(key).blocking:
+            blocking.setdefault(key.asset_key.to_user_string(), set()).add(key.name)
+    asked = {asset: set(names) for asset, names in BLOCKING_CHECKS.items()}
+    assert asked == {asset: blocking[asset] for asset in LINEAGE["final_table"] | {"final_table", "prod"}}
 
 
 def test_dagster_loads_the_workspace(tmp_path):

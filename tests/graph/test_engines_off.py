@@ -1,10 +1,10 @@
 """Each engine, switched off in a real run, is noticed; and what leaks goes no further than the check."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from gradient_assets.samples import build_samples, read_planted
+from gradient_assets.samples import read_planted
 from gradient_assets.tables import (
     FINAL_TABLE,
     PROD,
@@ -14,33 +14,24 @@ from gradient_assets.tables import (
     TableSpec,
 )
 from tests.graph.burned_in import uncovered
-from tests.graph.conftest import ROOT, Home
+from tests.graph.conftest import Home
+from tests.graph.forked import ForkedHome, copied
 from tests.graph.outputs import found
 
-pytestmark = pytest.mark.xdist_group("hospital")
+pytestmark = pytest.mark.xdist_group("engines-off")
 
 HOSPITAL = "lakeside"
 
 
-class HomeWithout(Home):
-    """A home whose every process runs with one engine switched off, and on demand without putting findings aside."""
-
-    engine: str
-    isolating: bool
-
-    @property
-    def environ(self) -> dict[str, str]:
-        off = {} if self.isolating else {"WITHOUT_ISOLATION": "1"}
-        return {**super().environ, "PYTHONPATH": f"{ROOT / 'tests/fakes' / self.engine}:{ROOT}", **off}
+@pytest.fixture
+def home(commands, samples, tmp_path) -> ForkedHome:
+    """A hospital of its own for each test."""
+    return ForkedHome(copied(samples, tmp_path / "home"), commands)
 
 
-def run_without(tmp_path: Path, engine: str, *arguments: str, isolating: bool = True):
-    build_samples(tmp_path)
-    Home(tmp_path).gradient("doctor", "--mend", expect=None)
-    home = HomeWithout(tmp_path)
-    object.__setattr__(home, "engine", engine)
-    object.__setattr__(home, "isolating", isolating)
-    return home, home.gradient("run", "-H", HOSPITAL, *arguments, expect=None)
+def run_without(home: ForkedHome, engine: str, **environ: str):
+    """A run whose every process has one engine switched off."""
+    return home.gradient("run", "-H", HOSPITAL, expect=None, fakes=(engine,), **environ)
 
 
 def put_aside(home: Home, spec: TableSpec) -> int:
@@ -62,15 +53,15 @@ CASES = [
 
 
 @pytest.mark.parametrize(("engine", "refusals", "table"), CASES)
-def test_without_an_engine_the_verification_puts_every_leak_aside(tmp_path, engine, refusals, table):
-    home, _ = run_without(tmp_path, engine)
+def test_without_an_engine_the_verification_puts_every_leak_aside(home, engine, refusals, table):
+    run_without(home, engine)
     assert put_aside(home, refusals)
     assert leaks(home) == {}
 
 
 @pytest.mark.parametrize(("engine", "refusals", "table"), CASES)
-def test_without_engine_and_verification_the_check_finds_leaks_and_prod_is_blocked(tmp_path, engine, refusals, table):
-    home, done = run_without(tmp_path, engine, isolating=False)
+def test_without_engine_and_verification_the_check_finds_leaks_and_prod_is_blocked(home, engine, refusals, table):
+    done = run_without(home, engine, WITHOUT_ISOLATION="1")
     assert done.returncode == 3
     assert "check failed" in done.stderr
     assert not put_aside(home, refusals)
@@ -79,16 +70,21 @@ def test_without_engine_and_verification_the_check_finds_leaks_and_prod_is_block
     assert not any(name.startswith(("public/", "dagster/")) or "/prod/" in name for name in places)
     for spec in (FINAL_TABLE, PROD, PUBLIC_TABLE):
         assert home.resources.warehouse.count(spec, HOSPITAL) == 0
+    # Alone, in a run of its own, with every engine back: it still comes after a check that failed.
+    alone = home.gradient("run", "-H", HOSPITAL, "-s", FINAL_TABLE.name, expect=3)
+    assert "Blocking checks have not passed: " in alone.stderr
+    assert f"no_known_identifier of {table}" in alone.stderr
+    assert not home.resources.warehouse.partitions(FINAL_TABLE)
 
 
-def test_without_the_pixel_engine_burned_in_text_stays_and_is_counted(tmp_path):
-    home, _ = run_without(tmp_path, "pixel_engine_off")
+def test_without_the_pixel_engine_burned_in_text_stays_and_is_counted(home):
+    assert run_without(replace(home, fakes=()), "pixel_engine_off").returncode == 0
     planted, missed = uncovered(home, HOSPITAL)
     assert planted
     assert missed == planted
 
 
-def test_the_second_look_of_a_release_covers_what_the_first_missed(tmp_path):
+def test_the_second_look_of_a_release_covers_what_the_first_missed(samples):
     from gradient_assets.deid.headers import Profile
     from gradient_assets.deid.identity import Pseudonymizer, SecretKey
     from gradient_assets.deid.instance import InstanceCleaner
@@ -100,9 +96,8 @@ def test_the_second_look_of_a_release_covers_what_the_first_missed(tmp_path):
         def find(self, image):
             return []
 
-    build_samples(tmp_path)
-    one = next(p for p in read_planted(tmp_path) if p.hospital == HOSPITAL and p.where.startswith("burned_in"))
-    content = (tmp_path / "landing" / HOSPITAL / one.object_key).read_bytes()
+    one = next(p for p in read_planted(samples) if p.hospital == HOSPITAL and p.where.startswith("burned_in"))
+    content = (samples / "landing" / HOSPITAL / one.object_key).read_bytes()
     identity = Pseudonymizer(SecretKey(bytes(32)), "x")
     profile = Profile.named("longitudinal")
     assert InstanceCleaner(profile, identity, Blind()).clean(content).pixels.boxes == ()

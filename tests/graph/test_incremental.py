@@ -7,26 +7,35 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gradient_assets.samples import build_samples, grow
+from gradient_assets.samples import grow
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DICOM_METADATA, FINAL_TABLE, PIXEL_TEXT, PUBLIC_TABLE
 from tests.graph.conftest import ROOT, Home
+from tests.graph.forked import KILLED, Call, ForkedHome, changed_paths, copied
 
 pytestmark = pytest.mark.xdist_group("hospital")
 
 HOSPITAL = "lakeside"
 
 
+RUN = ("run", "-H", HOSPITAL)
+
+
 @pytest.fixture(scope="module")
-def home(tmp_path_factory) -> Home:
-    home = Home(tmp_path_factory.mktemp("incremental"))
-    build_samples(home.path)
-    home.gradient("doctor", "--mend", expect=None)
-    home.gradient("run", "-H", HOSPITAL)
-    return home
+def first_run(commands, samples, tmp_path_factory) -> Call:
+    """The first run of the hospital, and its home."""
+    home = copied(samples, tmp_path_factory.mktemp("incremental") / "home")
+    commands.run(call := Call(home, RUN, name="first"))
+    return call
+
+
+@pytest.fixture(scope="module")
+def home(commands, first_run) -> ForkedHome:
+    return ForkedHome(first_run.home, commands)
 
 
 def tables(home: Home) -> dict[str, str]:
@@ -63,7 +72,7 @@ STAGES = ("dicom_metadata", "identified_reports", "deidentified_metadata", "deid
 
 def test_a_second_run_reads_nothing_and_changes_nothing(home):
     before = tables(home)
-    home.gradient("run", "-H", HOSPITAL)
+    home.gradient(*RUN)
     assert tables(home) == before
     for stage in STAGES:
         found = metadata_of(home, stage)
@@ -71,34 +80,26 @@ def test_a_second_run_reads_nothing_and_changes_nothing(home):
         assert found["gradient/reused"] == found["gradient/objects_in"] > 0, stage
 
 
-def killed(home: Home, after: Path, further_s: float) -> subprocess.Popen:
-    """A run that gets SIGKILL `further_s` seconds after the file is there; it was alive then."""
-    command = [sys.executable, "-m", "gradient_assets", "run", "-H", HOSPITAL]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    run = subprocess.Popen(command, env=home.environ, cwd=home.path, start_new_session=True, **quiet)
-    while not after.exists():
-        assert run.poll() is None, "the run ended before it could be killed"
-        time.sleep(0.02)
-    time.sleep(further_s)
-    assert run.poll() is None, "the run ended before it could be killed"
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
-    return run
+def middle(call: Call, stage: str) -> int:
+    """The number of a change that the stage's worker made, before the stage was committed."""
+    own = [number for number, path in enumerate(changed_paths(call), start=1) if f"staging/{stage}-" in path]
+    return own[len(own) // 3]
 
 
 @pytest.mark.parametrize(
-    ("after", "further_s"),
-    [("identified/warehouse/dicom_metadata", 0.0), ("deidentified/warehouse/deidentified_reports", 1.5)],
-    ids=["while headers are read", "while pixels are cleaned"],
+    "stage", ["dicom_metadata", "thumbnails"], ids=["while headers are read", "while pixels are cleaned"]
 )
-def test_a_run_killed_half_way_and_started_again_gives_the_same_bytes(home, after, further_s):
+def test_a_run_killed_half_way_and_started_again_gives_the_same_bytes(home, first_run, stage):
     undisturbed = tables(home)
     for zone in ("identified", "deidentified", "public"):
         for folder in ("warehouse", "thumbnails", "staging", "partitions"):
             shutil.rmtree(home.path / zone / folder, ignore_errors=True)
-    killed(home, home.path / after / f"{HOSPITAL}.parquet", further_s)
+    # Its workers are started as always: they have to die with it.
+    kill = replace(first_run, kill_at=middle(first_run, stage), name="killed", workers=0)
+    home.commands.run(kill, expect=KILLED)
+    assert f"staging/{stage}-" in changed_paths(kill)[-1]
     assert uids(home, PUBLIC_TABLE) == set()
-    home.gradient("run", "-H", HOSPITAL)
+    home.gradient(*RUN)
     assert tables(home) == undisturbed
 
 
@@ -106,7 +107,7 @@ def test_a_new_study_arrives_in_every_table_and_only_it_is_read(home):
     before = uids(home, PUBLIC_TABLE)
     new = grow(home.path, HOSPITAL)
     dicoms = [key for key in new if key.startswith("dicoms/")]
-    home.gradient("run", "-H", HOSPITAL)
+    home.gradient(*RUN)
     assert metadata_of(home, "dicom_metadata")["gradient/processed"] == len(dicoms)
     assert before < uids(home, PUBLIC_TABLE)
     assert uids(home, DEIDENTIFIED_METADATA) >= uids(home, FINAL_TABLE) == uids(home, PUBLIC_TABLE)
@@ -130,7 +131,7 @@ def test_a_deleted_object_disappears_from_every_table_and_its_thumbnail_goes(hom
     ]
     keys = [row["object_key"] for row in originals if identity.uid(row["sop_instance_uid"]) == gone_uid]
     home.resources.hospital_bucket(hospital, "dicoms").delete(keys)
-    home.gradient("run", "-H", HOSPITAL)
+    home.gradient(*RUN)
     for spec in (DEIDENTIFIED_METADATA, PIXEL_TEXT, FINAL_TABLE, PUBLIC_TABLE):
         assert gone_uid not in uids(home, spec), spec.name
     assert not home.resources.thumbnails.exists(gone_key)
@@ -141,7 +142,7 @@ def test_another_profile_processes_the_headers_again_but_reads_no_object(home):
     text = registry.read_text()
     registry.write_text(text.replace("profile: longitudinal", "profile: safe_harbor"))
     try:
-        home.gradient("run", "-H", HOSPITAL)
+        home.gradient(*RUN)
         assert metadata_of(home, "dicom_metadata")["gradient/processed"] == 0
         assert metadata_of(home, "deidentified_metadata")["gradient/reused"] == 0
         batches = home.resources.warehouse.scan(DEIDENTIFIED_METADATA, HOSPITAL, columns=("study_date",))
@@ -154,7 +155,7 @@ def test_another_profile_processes_the_headers_again_but_reads_no_object(home):
 
 def test_a_newer_engine_processes_its_own_stages_again_and_no_other(home):
     newer = {**home.environ, "PYTHONPATH": f"{ROOT / 'tests/fakes/newer_text_engine'}:{ROOT}"}
-    command = [sys.executable, "-m", "gradient_assets", "run", "-H", HOSPITAL]
+    command = [sys.executable, "-m", "gradient_assets", *RUN]
     subprocess.run(command, env=newer, cwd=home.path, check=True, capture_output=True)
     assert metadata_of(home, "deidentified_reports")["gradient/reused"] == 0
     assert metadata_of(home, "deidentified_reports")["gradient/processed"] > 0

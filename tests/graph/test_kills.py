@@ -67,7 +67,7 @@ def test_the_undisturbed_chain_makes_rows_pictures_and_a_delivery(undisturbed):
     assert sum(name.endswith(".png") for name in names) == len(small_hospital.IMAGES)
     assert sum(name.endswith(".dcm") for name in names) == len(small_hospital.IMAGES)
     assert not any("_prepared" in name for name in names)
-    assert all(undisturbed.changes[name] > 3 * points for name, points in POINTS.items())
+    assert all(undisturbed.changes[name] >= 3 * points for name, points in POINTS.items())
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from gradient_assets.cli import main
 from gradient_assets.definitions import build_defs
 from gradient_assets.releases.verification import BEFORE_REPORT, NEEDED
 from tests.fakes.small_release import AUTHOR, OTHER, RELEASE, Made, Person
-from tests.graph.conftest import Home
+from tests.graph.forked import ForkedHome
 
 pytestmark = pytest.mark.xdist_group("release-gate")
 
@@ -127,8 +127,8 @@ def test_bad_input_is_one_line_and_changes_nothing(tmp_path, monkeypatch, capsys
         assert contents(tmp_path) == before, arguments
 
 
-def test_the_commands_lead_from_verified_to_revoked(made):
-    home = Home(made.path)
+def test_the_commands_lead_from_verified_to_revoked(made, commands):
+    home = ForkedHome(made.path, commands)
     assert "approved." in home.gradient("approve", RELEASE.name, "--by", OTHER, "--note", "read").stdout
     assert "delivered." in home.gradient("deliver", RELEASE.name).stdout
     listed = home.gradient("releases").stdout

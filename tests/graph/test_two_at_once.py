@@ -20,6 +20,9 @@ RUN = ("run", "-H", "st-mary")
 SHARES = (0.1, 0.4, 0.7, 0.95)
 """How much of a run was written when the withdrawal begins: from the first stage to the public table."""
 
+NOT_KNOWN_YET = 3
+"""The code of a withdrawal whose patient no table holds yet: the first stage had not committed."""
+
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory) -> Path:
@@ -67,7 +70,10 @@ def test_a_patient_who_is_withdrawn_while_a_run_goes_on_does_not_come_back(comma
     ids = small_hospital.ids_file(tmp_path, small_hospital.GONE)
     withdraw = ("withdraw", "-H", "st-mary", "--patient-id-file", str(ids), "--by", "Ada")
     begins = int(alone[1] * share)
-    commands.run_together(Call(home, RUN, name="run"), Call(home, withdraw, after=begins, name="withdrawal"))
+    ran, withdrawn = commands.together(
+        Call(home, RUN, name="run"), Call(home, withdraw, after=begins, name="withdrawal")
+    )
+    assert (ran, withdrawn) in ((0, 0), (0, NOT_KNOWN_YET))
     commands.run(Call(home, RUN))
     opened = Home(home)
     assert prove_absence(opened.resources, opened.registry.get("st-mary"), (small_hospital.GONE,)).found == {}

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import shutil
 from collections import Counter
 
 import pytest
@@ -31,6 +30,7 @@ from gradient_assets.withdrawals.register import load_register
 from gradient_assets.withdrawals.withdraw import FIRST, LAST, SWEEPS, Task, Withdrawal, removing_warehouse, withdraw
 from tests.fakes import two_patients as made
 from tests.graph.conftest import Home
+from tests.graph.forked import ForkedHome
 
 pytestmark = pytest.mark.xdist_group("withdrawal")
 
@@ -40,12 +40,12 @@ STEPS = [step.__name__ for step in (*FIRST, *SWEEPS, *LAST)]
 
 
 @pytest.fixture(scope="module")
-def before(tmp_path_factory) -> Home:
+def before(commands, tmp_path_factory) -> ForkedHome:
     """Both patients in every table, and with a recipient."""
-    home = Home(tmp_path_factory.mktemp("withdrawal") / "before")
+    home = ForkedHome(tmp_path_factory.mktemp("withdrawal") / "before", commands)
     home.path.mkdir()
     made.build(home.path)
-    home.gradient("doctor", "--mend", expect=None)
+    home.resources.vault.create(f"hospital/{HOSPITAL}")
     home.gradient("run", "-H", HOSPITAL)
     home.gradient(
         "release", RELEASE, "--recipient", RECIPIENT, "--create-key", "--where", "modality = 'MR'", "--by", "Ada"
@@ -57,18 +57,15 @@ def before(tmp_path_factory) -> Home:
 
 
 @pytest.fixture
-def home(before, tmp_path) -> Home:
+def home(before, tmp_path) -> ForkedHome:
     """A copy of its own for each test."""
-    copy = Home(tmp_path / "home")
-    shutil.copytree(before.path, copy.path)
-    return copy
+    return before.copied(tmp_path / "home")
 
 
 @pytest.fixture(scope="module")
-def after(before, tmp_path_factory) -> Home:
+def after(before, tmp_path_factory) -> ForkedHome:
     """The home after the command and the next run."""
-    copy = Home(tmp_path_factory.mktemp("withdrawal") / "after")
-    shutil.copytree(before.path, copy.path)
+    copy = before.copied(tmp_path_factory.mktemp("withdrawal") / "after")
     ids = str(made.ids_file(copy.path, *IDS))
     done = copy.gradient(
         "withdraw", "-H", HOSPITAL, "--patient-id-file", ids, "--by", "Ada", expect=3
@@ -221,8 +218,7 @@ def test_what_is_recorded_of_tables_fits_them(after):
 
 
 def test_what_is_sent_again_or_new_of_the_patient_stays_out(after, tmp_path):
-    home = Home(tmp_path / "home")
-    shutil.copytree(after.path, home.path)
+    home = after.copied(tmp_path / "home")
     made.put(home.path, "dicoms", "again/one.dcm", made.OBJECTS["a/one.dcm"])
     new = made.instance(9, "mrn.771204", made.GONE_NAME, "1.2.3.9.200", "ACC-9999999")
     made.put(home.path, "dicoms", "again/new.dcm", new)
@@ -245,8 +241,7 @@ def stop_after(name):
 
 @pytest.fixture(scope="module")
 def undisturbed(before, tmp_path_factory):
-    copy = Home(tmp_path_factory.mktemp("withdrawal") / "undisturbed")
-    shutil.copytree(before.path, copy.path)
+    copy = before.copied(tmp_path_factory.mktemp("withdrawal") / "undisturbed")
     withdraw(task(copy))
     return content(copy)
 

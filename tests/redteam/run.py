@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.graph.conftest import Home
+from tests.graph.forked import Commands, ForkedHome
 from tests.redteam.hospital import RECIPIENT, RELEASE, write_home
 from tests.redteam.outcome import Ended
 
@@ -19,9 +19,9 @@ COMMANDS = (
 )
 
 
-def run(path: Path) -> Ended:
-    """All four commands in a new home."""
-    made, home = write_home(path), Home(path)
+def run(path: Path, commands: Commands) -> Ended:
+    """All four commands in a new home, with no fake in force."""
+    made, home = write_home(path), ForkedHome(path, commands, fakes=())
     printed = ""
     for command in COMMANDS:
         done = home.gradient(*command)

@@ -13,8 +13,8 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import ahocorasick
 import pydicom
+from ahocorasick_rs import BytesAhoCorasick
 
 from tests.graph.outputs import pieces
 from tests.redteam.hospital import Attack
@@ -43,7 +43,7 @@ class Search:
             for blob in made.blobs.get(one.number, ()):
                 # Bytes are compared in small letters, as all that is searched.
                 self._exact.setdefault(blob.lower(), set()).add(one.number)
-        self._automata = [_automaton(self._exact), _automaton(self._bare)]
+        self._automata = [(BytesAhoCorasick(needles), list(needles.values())) for needles in (self._exact, self._bare)]
 
     def _spell(self, needle: str, number: int) -> None:
         for coded in {needle.casefold().encode(encoding) for encoding in _ENCODINGS}:
@@ -62,18 +62,10 @@ class Search:
         """Plants that stand in these bytes."""
         small = content.lower()
         found: set[int] = set()
-        for automaton, text in zip(self._automata, (small, _NOT_ALNUM.sub(b"", small)), strict=True):
-            for _, numbers in automaton.iter(text.decode("latin-1")):
-                found |= numbers
+        for (automaton, owners), text in zip(self._automata, (small, _NOT_ALNUM.sub(b"", small)), strict=True):
+            for number, _, _ in automaton.find_matches_as_indexes(text, overlapping=True):
+                found |= owners[number]
         return found
-
-
-def _automaton(needles: dict[bytes, set[int]]) -> ahocorasick.Automaton:
-    automaton = ahocorasick.Automaton()
-    for needle, numbers in needles.items():
-        automaton.add_word(needle.decode("latin-1"), numbers)
-    automaton.make_automaton()
-    return automaton
 
 
 def outputs(home: Path, printed: str) -> Iterator[tuple[str, bytes]]:

@@ -25,8 +25,8 @@ def made():
 
 
 @pytest.fixture(scope="session")
-def ended(tmp_path_factory):
-    return run(tmp_path_factory.mktemp("redteam"))
+def ended(commands, tmp_path_factory):
+    return run(tmp_path_factory.mktemp("redteam") / "home", commands)
 
 
 def test_the_plan_has_ten_places_for_each_kind():

@@ -16,14 +16,14 @@ from planted_names import SMALL_ROWS, name_of
 
 import gradient_assets.assets.deidentified as deidentified
 import gradient_assets.checks.leaks as leaks
-import resources.local_folder as local_folder
-import resources.parquet_files as parquet_files
+import resources.buckets.local_folder as local_folder
+import resources.warehouses.parquet_files as parquet_files
 from gradient_assets.deid.headers import HeaderEngine
 from gradient_assets.deid.pixels import RapidTextFinder
 from gradient_assets.deid.text import TextEngine
 from gradient_assets.pipelines import pool
 from gradient_assets.pipelines.thumbnails import MakeThumbnails
-from resources.warehouse import EmbeddedWarehouse
+from resources.warehouses.warehouse import EmbeddedWarehouse
 
 LATE_S = 3.0
 
