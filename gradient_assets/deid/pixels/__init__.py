@@ -5,10 +5,11 @@ that.  Not here: the rest of the header (`headers`), where objects come from and
 checks afterwards (`verify`, with the finder of other weights from here).
 
 In reading order: `geometry` (what the header claims) → `codestreams` (what compressed frames claim, and metadata in
-them) → `decoding` → `rendering` (pictures to look at) → `networks`, `line_ends`, `finding` (where is text) →
-`declared_regions`, `device_rules` (where it is said to be), `triage` (who is looked at at all) → `known_text`, `keep`,
-`lines` (what a line that was read means) → `boxes`, `changed_parts`, `survey`, `redaction`, `fill` → `jpeg_blocks`,
-`encoding` → `hiding_places` (overlays, icons) → `engine` (the order of it all).  `finders`: other engines to choose.
+them) → `decoding` → `rendering` (pictures to look at) → `networks`, `gate`, `letter_rows`, `bar_codes`, `line_ends`,
+`finding` (where is text) → `declared_regions`, `device_rules` (where it is said to be), `triage` (who is looked at at
+all) → `known_text`, `keep`, `lines` (what a line that was read means) → `boxes`, `changed_parts`, `survey`,
+`redaction`, `fill` → `jpeg_blocks`, `encoding` → `hiding_places` (overlays, icons) → `engine` (the order of it all).
+`finders`: other engines to choose.
 """
 
 from gradient_assets.deid.pixels.boxes import Box, FoundText

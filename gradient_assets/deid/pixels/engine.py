@@ -32,7 +32,7 @@ from gradient_assets.deid.pixels.survey import Survey
 from gradient_assets.deid.pixels.triage import Looked, Triage
 from gradient_assets.deid.reasons import Accepted, Reason, Refused
 
-ENGINE_VERSION = "3"
+ENGINE_VERSION = "4"
 
 CLEAN_PIXEL_DATA = "113101"
 CLEAN_GRAPHICS = "113103"

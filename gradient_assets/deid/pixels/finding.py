@@ -1,10 +1,11 @@
 """Finders: given one 8-bit picture, where is text?
 
-Belongs here: the two finders that ship, the views of a picture they look at, and the gate that keeps texture out.  The
-networks behind them are `networks`; which pictures are shown (frames, windows, overlays) is `engine`'s business.
+Belongs here: the two finders that ship and the views of a picture they look at.  The networks behind them are `networks`,
+what is found without a detector `letter_rows` and `bar_codes`, what keeps texture out `gate`; which pictures are shown
+(frames, windows, overlays) is `engine`'s business.
 
-Measured by `tests.unit.pixels.bench`, lines planted alone into real pictures: .977 of 174 covered on seeds that were not
-looked at (about .954 of others with two views and without `line_ends`); misses and clean area: docs/benchmarks_pixels.md.
+Measured by `tests.unit.pixels.bench`, lines planted alone into real pictures: 69 of 69 covered on seeds that were not
+looked at, .977 of 174 before `letter_rows` (recipe 2); misses and clean area: docs/benchmarks_pixels.md.
 Before any gate 43 % of clean anatomy would have been blacked out.
 """
 
@@ -17,45 +18,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gradient_assets.deid.pixels import networks
+from gradient_assets.deid.pixels import gate, networks
+from gradient_assets.deid.pixels.bar_codes import qr_codes, striped_codes
 from gradient_assets.deid.pixels.boxes import FoundText, without_contained
+from gradient_assets.deid.pixels.letter_rows import LetterRow, binarised, letter_rows, worth_reading
 from gradient_assets.deid.pixels.line_ends import lengthened
 from gradient_assets.deid.pixels.networks import Quad, Reading, WeightFile
 
-RECIPE_VERSION = "2"
-"""Raised whenever the same picture may give other boxes: views, gate, lengthening."""
+RECIPE_VERSION = "3"
+"""Raised whenever the same picture may give other boxes: views, rows, gate, lengthening."""
 
 # A picture is looked at no larger than this many times its size: beyond 4 no further letter was found.
 MAX_ENLARGEMENT = 4
 HIGH_PASS_GAIN = 2.0
 HIGH_PASS_SIGMA_PX = 6.0
 
-# A box is the letters and half their height around them.  One taller than the larger of these two is an organ or a
-# collimator's edge; in small pictures no more than a share, or a whole PET slice would count as a line.
-TALLEST_PX = 140
-TALLEST_SHARE_OF_SHORT_SIDE = 0.15
-TALLEST_SHARE_OF_SMALL_PICTURE = 0.4
-BOX_SCORE = 0.4
-LETTERS_READ = 2
-# A box in which nothing is read is kept up to this height and share of the short side, if the detector is sure of it.
-TALLEST_UNREAD_PX = 32
-TALLEST_UNREAD_SHARE = 0.12
-UNREAD_SCORE = 0.6
-# An alphabet that the recogniser does not know reads as nothing, but texture makes no boxes this long and straight.
-LONGEST_UNREAD_PX, LONG_SHAPE, LONG_SCORE, LONG_TILT_DEG = 64, 4.0, UNREAD_SCORE, 3.0
-# Burned-in lines run along the axes; a box further off, or a tall one, must be read with more letters: rows of teeth and
-# vertebrae read as "00" (one CT lost 21 % of its area, three slices 3 to 7 %).
-STRAIGHT_DEG = 15.0
-LETTERS_READ_DOUBTFUL = 4
-TALLEST_TILTED_PX = 48
-TALLEST_DOUBTFUL_PX, TALLEST_DOUBTFUL_SHARE = 90, 0.2
-# Read this surely, two letters are text at any height (the gate had cost 9 of 12 missed lines of the bench, among them
-# "ANN" of 90 px read at 1.00), unless they are rings and strokes, which anatomy draws too.  In a box of which the detector
-# is sure they need less, rings and strokes included ("LI" of 48 px, .89): in 58 pictures without text, no straight box with
-# a score above .5 was read above .58.
-SURE = 0.9
-SURE_IN_CLEAR_BOX = 0.75
-RINGS_AND_STROKES = frozenset("0OoQCcUuDIl1iJjTtLrVvn口一丨〇")
 # Widened by what its edge looks like without letters: a line that touched the lower edge was found in no high-passed view
 # without a border; with the edge repeated, letters ran on as stripes, and 3 of 46 lines at edges were missed, now none.
 BORDER_PX = 16
@@ -179,7 +156,14 @@ class _ViewsFinder:
             shown = picture if view.sigma is None else high_passed(picture, view.sigma)
             more, less = self._gate(self._quads(shown, view), shown, sure)
             sure, doubtful = sure + more, doubtful + less
-        sure = lengthened(self._recogniser, picture, without_contained(sure))
+        rows: list[LetterRow] = []
+        codes = qr_codes(picture)
+        for seen in binarised(picture):
+            rows += letter_rows(seen)
+            codes += striped_codes(seen)
+        more, less = self._read_rows(rows, picture, sure + codes)
+        sure, doubtful = sure + more, doubtful + less
+        sure = [*lengthened(self._recogniser, picture, without_contained(sure)), *codes]
         inside = [without_contained(_without_border(boxes, height, width)) for boxes in (sure, doubtful)]
         return Looked(*inside)
 
@@ -207,6 +191,33 @@ class _ViewsFinder:
             if box.width > 0 and box.height > 0
         ]
 
+    def _read_rows(
+        self, rows: list[LetterRow], picture: NDArray[np.uint8], known: list[FoundText]
+    ) -> tuple[list[FoundText], list[FoundText]]:
+        """Lines that no view of the detector showed, and rows that read like letters but not surely."""
+        height, width = picture.shape[:2]
+        lines = [(k.left, k.top, k.left + k.width, k.top + k.height) for k in known]
+        rows = worth_reading(rows, lines)
+        quads = [row.quad() for row in rows]
+        kept: list[FoundText] = []
+        doubtful: list[FoundText] = []
+        for row, quad, reading in zip(rows, quads, self._read(picture, quads), strict=True):
+            letters = sum(map(str.isalnum, reading.text))
+            box = replace(
+                _upright(quad, height, width),
+                score=reading.confidence,
+                letters=letters,
+                text=reading.text,
+                confidence=reading.confidence,
+            )
+            if row.drawn or gate.is_row_of_letters(reading.text, reading.confidence):
+                kept.append(box)
+            elif gate.may_be_letters(reading.text, reading.confidence) and not any(
+                row.lies_in(*line, share=0.01) for line in lines
+            ):
+                doubtful.append(box)
+        return kept, doubtful
+
     def _quads(self, shown: NDArray[np.uint8], view: View) -> list[Quad]:
         height, width = shown.shape[:2]
         longest = max(height, width)
@@ -216,7 +227,7 @@ class _ViewsFinder:
         else:
             quads = networks.detect_in_tiles(self._detector, shown, seen / longest, view.tile, TILE_OVERLAP_PX)
         short = min(height, width) - 2 * BORDER_PX
-        tallest = min(max(TALLEST_PX, TALLEST_SHARE_OF_SHORT_SIDE * short), TALLEST_SHARE_OF_SMALL_PICTURE * short)
+        tallest = gate.tallest(short)
         return [quad for quad in quads if min(quad.width, quad.height) <= tallest]
 
     def _read(self, view: NDArray[np.uint8], quads: list[Quad]) -> list[Reading]:
@@ -236,7 +247,7 @@ class _ViewsFinder:
         height, width = view.shape[:2]
         placed = [(quad, box) for quad in quads if (box := _upright(quad, height, width)).width > 0 and box.height > 0]
         covering = [
-            next((k for k in known if k.letters >= LETTERS_READ and _covers(k, box)), None) for _, box in placed
+            next((k for k in known if k.letters >= gate.LETTERS_READ and _covers(k, box)), None) for _, box in placed
         ]
         unread = [i for i, line in enumerate(covering) if line is None]
         said = dict(zip(unread, self._read(view, [placed[i][0] for i in unread]), strict=True))
@@ -246,11 +257,9 @@ class _ViewsFinder:
             over = covering[i]
             text, confidence = (said[i].text, said[i].confidence) if over is None else (over.text, over.confidence)
             letters = sum(map(str.isalnum, text)) if over is None else over.letters
-            counts = _is_sure(quad, text, confidence) or (
-                quad.score >= BOX_SCORE and _counts(quad, letters, min(height, width) - 2 * BORDER_PX)
-            )
+            counts = gate.is_text(quad, text, confidence, min(height, width) - 2 * BORDER_PX)
             (kept if counts else doubtful).append(replace(box, letters=letters, text=text, confidence=confidence))
-        neighbours = _neighbours(doubtful, known + kept)
+        neighbours = gate.neighbours(doubtful, known + kept)
         return kept + neighbours, [box for box in doubtful if box not in neighbours]
 
 
@@ -272,36 +281,6 @@ class ResidualTextFinder(_ViewsFinder):
     _views = (SECOND_LOOK,)
 
 
-def _is_sure(quad: Quad, text: str, confidence: float) -> bool:
-    """Whether what was read is text beyond doubt, whatever the box looks like."""
-    letters = sum(map(str.isalnum, text))
-    if quad.tilt > STRAIGHT_DEG or letters < LETTERS_READ:
-        return False
-    if quad.score >= UNREAD_SCORE and confidence >= SURE_IN_CLEAR_BOX:
-        return True
-    telling = any(letter.isalnum() and letter not in RINGS_AND_STROKES for letter in text)
-    return (
-        telling
-        and confidence >= SURE
-        and letters >= (LETTERS_READ if quad.score >= BOX_SCORE else LETTERS_READ_DOUBTFUL)
-    )
-
-
-def _counts(quad: Quad, letters: int, short_side: int) -> bool:
-    """Whether a box is text, by its shape and how much was read in it."""
-    height, length = sorted((quad.width, quad.height))
-    if quad.tilt > STRAIGHT_DEG:
-        return letters >= LETTERS_READ_DOUBTFUL and height <= TALLEST_TILTED_PX
-    if height > TALLEST_UNREAD_PX:
-        long = length >= LONG_SHAPE * height and quad.score >= LONG_SCORE and quad.tilt <= LONG_TILT_DEG
-        if long and height <= LONGEST_UNREAD_PX:
-            return True
-        if quad.score < UNREAD_SCORE or height > min(TALLEST_TILTED_PX, TALLEST_DOUBTFUL_SHARE * short_side):
-            return letters >= LETTERS_READ_DOUBTFUL and height <= TALLEST_DOUBTFUL_PX
-    low = height <= min(TALLEST_UNREAD_PX, TALLEST_UNREAD_SHARE * short_side)
-    return letters >= LETTERS_READ or (low and (letters > 0 or quad.score >= UNREAD_SCORE))
-
-
 def _without_border(boxes: list[FoundText], height: int, width: int) -> list[FoundText]:
     """Boxes of the picture with its border, in pixels of the picture itself."""
     moved = []
@@ -312,21 +291,6 @@ def _without_border(boxes: list[FoundText], height: int, width: int) -> list[Fou
         if right > left and bottom > top:
             moved.append(replace(box, left=left, top=top, width=right - left, height=bottom - top))
     return moved
-
-
-def _neighbours(doubtful: list[FoundText], kept: list[FoundText]) -> list[FoundText]:
-    """Doubtful boxes that continue a line: what stands beside a word at its height is more often text than not."""
-    return [
-        box
-        for box in doubtful
-        if box.height <= TALLEST_UNREAD_PX
-        and any(
-            min(box.top + box.height, line.top + line.height) - max(box.top, line.top) >= 0.6 * box.height
-            and max(box.left - line.left - line.width, line.left - box.left - box.width) <= box.height
-            and line.height <= 2 * box.height
-            for line in kept
-        )
-    ]
 
 
 def _upright(quad: Quad, height: int, width: int) -> FoundText:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ RECOGNISER_BATCH = 8
 # Text this much taller than wide runs upwards or downwards.
 UPRIGHT_SHAPE = 1.5
 
-_sessions: dict[tuple[int, str], Any] = {}
+_sessions: dict[tuple[int, str], Session] = {}
+_threads: dict[int, ThreadPoolExecutor] = {}
 
 
 class MissingWeightsError(RuntimeError):
@@ -72,19 +74,51 @@ PPOCR_V4_RECOGNISER = WeightFile(
 )
 
 
-def session_of(weights: WeightFile) -> Any:
-    """The onnxruntime session of a weight file, opened at first use in each process."""
-    key = (os.getpid(), str(weights.path()))
-    if key not in _sessions:
-        import onnxruntime  # here, so that importing this package costs no 0.3 s and no thread pool
+class Session:
+    """An onnxruntime session that is opened and run on the one thread of this process that is kept for networks.
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        # Decided once per process by its first session; without it black images run up to 4 times slower.
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")
-        _sessions[key] = onnxruntime.InferenceSession(key[1], options, providers=["CPUExecutionProvider"])
+    There denormal numbers count as zero: without that black images run up to 4 times slower.  The switch is the thread's,
+    not the session's.  On the main thread it turned the smallest floats of headers into 0, in every worker process that had
+    looked at a picture before, and only there.
+    """
+
+    def __init__(self, path: str, thread: ThreadPoolExecutor) -> None:
+        self._thread = thread
+        self._session = thread.submit(_opened, path).result()
+
+    def run(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The network's first output."""
+        return np.asarray(self._thread.submit(self._run, inputs).result())
+
+    def _run(self, inputs: NDArray[np.float32]) -> Any:
+        return self._session.run(None, {self._session.get_inputs()[0].name: inputs})[0]
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the weight file says of itself."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
+
+def _opened(path: str) -> Any:
+    import onnxruntime  # here, so that importing this package costs no 0.3 s and no thread pool
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    # Heard once per process, and done to the thread that opens its first session.
+    options.add_session_config_entry("session.set_denormal_as_zero", "1")
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def session_of(weights: WeightFile) -> Session:
+    """The session of a weight file, opened at first use in each process."""
+    process = os.getpid()
+    key = (process, str(weights.path()))
+    if key not in _sessions:
+        if process not in _threads:
+            _threads[process] = ThreadPoolExecutor(1, thread_name_prefix="networks")
+        _sessions[key] = Session(key[1], _threads[process])
     return _sessions[key]
 
 
@@ -141,10 +175,7 @@ def detect(weights: WeightFile, image: NDArray[np.uint8], long_side: int) -> lis
     seen_w, seen_h = (max(32, round(side * scale / 32) * 32) for side in (width, height))
     shrinking = seen_w < width
     seen = cv2.resize(image, (seen_w, seen_h), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
-    session = session_of(weights)
-    probability = session.run(None, {session.get_inputs()[0].name: normalised(np.asarray(seen, dtype=np.uint8))})[0][
-        0, 0
-    ]
+    probability = session_of(weights).run(normalised(np.asarray(seen, dtype=np.uint8)))[0, 0]
     return _quads(probability, width / seen_w, height / seen_h)
 
 
@@ -243,7 +274,7 @@ def read_surely(weights: WeightFile, crops: list[NDArray[np.uint8]]) -> list[Rea
         tensor = np.zeros((len(batch), 3, RECOGNISER_HEIGHT_PX, widest), np.float32)
         for row, i in enumerate(batch):
             tensor[row, :, :, : crops[i].shape[1]] = normalised(crops[i])[0]
-        likelihood = session.run(None, {session.get_inputs()[0].name: tensor})[0]
+        likelihood = session.run(tensor)
         best, certainty = likelihood.argmax(axis=2), likelihood.max(axis=2)
         for row, i in enumerate(batch):
             steps = best.shape[1] * crops[i].shape[1] / widest
@@ -267,6 +298,5 @@ def _greedy(best: NDArray[np.int64], certainty: NDArray[np.float32], alphabet: l
     return Reading("".join(letters), sure / len(letters) if letters else 0.0, tuple(places))
 
 
-def _alphabet(session: Any) -> list[str]:
-    key = "character"
-    return str(session.get_modelmeta().custom_metadata_map[key]).splitlines()
+def _alphabet(session: Session) -> list[str]:
+    return session.metadata["character"].splitlines()

@@ -20,7 +20,7 @@ from gradient_assets.pipelines.shards import StagingPlace
 from gradient_assets.pipelines.steps import WorkItem
 from gradient_assets.pipelines.thumbnails import MakeThumbnails
 from gradient_assets.tables import PIXEL_TEXT, REFUSED_THUMBNAILS
-from resources.object_store import Bucket, BucketAddress
+from resources.buckets.object_store import Bucket, BucketAddress
 from tests.unit.pixels import objects
 from tests.unit.pixels.objects import gradient, object_of
 

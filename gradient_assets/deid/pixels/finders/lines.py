@@ -13,13 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradient_assets.deid.pixels.boxes import FoundText, without_contained
-from gradient_assets.deid.pixels.finding import (
-    SMALLEST_SIDE_PX,
-    TALLEST_PX,
-    TALLEST_SHARE_OF_SHORT_SIDE,
-    TALLEST_SHARE_OF_SMALL_PICTURE,
-    ReadText,
-)
+from gradient_assets.deid.pixels.finding import SMALLEST_SIDE_PX, ReadText
+from gradient_assets.deid.pixels.gate import tallest
 from gradient_assets.deid.pixels.networks import MissingWeightsError
 
 COVERED_SHARE = 0.8
@@ -40,11 +35,7 @@ class Gate:
 
     def passes(self, found: FoundText, short_side: int) -> bool:
         """Whether a line of a picture with this shorter side is text; what is taller than text can be is not."""
-        height = min(found.width, found.height)
-        tallest = min(
-            max(TALLEST_PX, TALLEST_SHARE_OF_SHORT_SIDE * short_side), TALLEST_SHARE_OF_SMALL_PICTURE * short_side
-        )
-        if height > tallest:
+        if min(found.width, found.height) > tallest(short_side):
             return False
         if found.letters >= self.letters:
             return found.confidence >= self.confidence
