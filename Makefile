@@ -39,9 +39,12 @@ test: lint  ## all tests, and the rules above
 integration: install  ## tests against real servers and engines (Go, Java and Maven are needed for all of them)
 	$(BIN)/pytest -n 0 --durations 10 tests/integration
 
-lock:  ## write requirements.lock anew (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --extra dev --override requirements.overrides --no-header --no-annotate \
-		--no-emit-index-url pyproject.toml requirements.in -o requirements.lock
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --override requirements.overrides --no-header --no-annotate \
+	--no-emit-index-url pyproject.toml requirements.in
+
+lock:  ## write requirements.lock and the images' anew (needs uv)
+	$(COMPILE) --extra dev -o requirements.lock
+	$(COMPILE) --extra postgres --extra kubernetes --constraint requirements.lock -o deploy/requirements.lock
 
 clean:  ## remove what make and the demo made
 	rm -rf $(VENV) gradient_home build *.egg-info

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from resources.warehouse import Warehouse
+from resources.warehouses.warehouse import Warehouse
 
 CONFIDENCE = 0.95
 REMEDY = (

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from PIL import Image
 
 from gradient_assets.boundary import contact_sheet_key
-from resources.object_store import Bucket, ObjectVanished
+from resources.buckets.object_store import Bucket, ObjectVanished
 
 COLUMNS, ROWS, TILE_PIXELS = 6, 3, 96
 JPEG_QUALITY = 60

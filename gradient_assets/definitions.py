@@ -15,6 +15,7 @@ from gradient_assets.assets import deidentified, identified, landing, public
 from gradient_assets.assets.catalogue import Entry, attach
 from gradient_assets.automation.arrival import arrival_sensors
 from gradient_assets.automation.jobs import all_jobs
+from gradient_assets.automation.remaking import remaking, remaking_sensor
 from gradient_assets.checks import all_checks
 from gradient_assets.hospitals import Registry, home_path, load_registry, registry_path
 from gradient_assets.silence import fall_silent
@@ -54,11 +55,12 @@ def build_defs(
     registry = registry or load_registry(registry_path(environ), home=home_path(environ))
     resources = resources_for(Settings.from_environment(environ))
     hospitals = dg.StaticPartitionsDefinition(registry.ids)
+    described = dg.map_asset_specs(attach(hospitals, lambda entry: uri_of(entry, resources)), ASSETS)
     return dg.Definitions(
-        assets=list(dg.map_asset_specs(attach(hospitals, lambda entry: uri_of(entry, resources)), ASSETS)),
+        assets=list(dg.map_asset_specs(remaking, described)),
         asset_checks=all_checks(hospitals),
         jobs=all_jobs(),
-        sensors=arrival_sensors(registry),
+        sensors=[*arrival_sensors(registry), remaking_sensor()],
         resources={"registry": registry, "resources": resources, **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

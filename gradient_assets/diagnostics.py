@@ -21,8 +21,8 @@ from datetime import UTC, datetime, timedelta
 from gradient_assets.deid.identity import SecretKey
 from gradient_assets.deid.reasons import Reason, Refused
 from resources import Resources
+from resources.buckets.object_store import Bucket, ObjectStat
 from resources.errors import withheld_text
-from resources.object_store import Bucket, ObjectStat
 from resources.vault import KeyExists, Vault
 
 KEY_NAME = "platform/diagnostics"

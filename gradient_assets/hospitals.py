@@ -18,6 +18,8 @@ from typing import Any, Literal, NoReturn, cast, get_args
 
 import yaml
 
+from gradient_assets.store_settings import NEEDS_ROLE, NO_STORE_SETTINGS, STORE_FIELDS, StoreSettings, store_settings
+
 REPORT_ROLES = (
     "report_id",
     "text",
@@ -112,6 +114,7 @@ class Hospital:
     secret_name: str
     reports: ReportSettings = ReportSettings()
     pixels: PixelSettings = PixelSettings()
+    store: StoreSettings = NO_STORE_SETTINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +276,7 @@ class _RegistryReader:
         if not isinstance(entry, yaml.MappingNode):
             self._refuse(entry, "", "hospitals", "a mapping of fields for each hospital")
         needed = ("id", "number", "buckets", "report_columns", "date_order", "timezone", "profile", "secret_name")
-        fields = self._fields(entry, "", needed, ("delimiter", "encoding", "reports", "pixels"))
+        fields = self._fields(entry, "", needed, ("delimiter", "encoding", "reports", "pixels", "store"))
         hospital_id = self._text(
             fields["id"], "", "id", _HOSPITAL_ID.fullmatch, "2–40 of a–z, 0–9 and -, a letter first"
         )
@@ -305,7 +308,20 @@ class _RegistryReader:
             ),
             reports=self._report_settings(fields.get("reports"), hospital_id),
             pixels=self._pixel_settings(fields.get("pixels"), hospital_id),
+            store=self._store_settings(fields.get("store"), hospital_id),
         )
+
+    def _store_settings(self, node: yaml.Node | None, hospital: str) -> StoreSettings:
+        if node is None:
+            return NO_STORE_SETTINGS
+        fields = self._fields(node, hospital, (), tuple(STORE_FIELDS), parent="store.")
+        settings = store_settings(
+            {name: self._text(value, hospital, f"store.{name}", *STORE_FIELDS[name]) for name, value in fields.items()}
+        )
+        for name in NEEDS_ROLE:
+            if name in fields and not settings.credentials.startswith("role:"):
+                self._refuse(fields[name], hospital, f"store.{name}", "credentials of the form role:ARN beside it")
+        return settings
 
     def _pixel_settings(self, node: yaml.Node | None, hospital: str) -> PixelSettings:
         if node is None:

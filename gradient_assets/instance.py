@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+from resources import SettingsError
 
 DAGSTER_YAML = """\
 # Dagster's own settings for this platform. `gradient` puts this file into $GRADIENT_HOME/dagster.
@@ -39,6 +41,10 @@ concurrency:
           applyLimitPerUniqueValue: true
         limit: 1
 
+sensors:
+  use_threads: true  # a hospital whose server does not answer keeps no other one's sensor waiting
+  num_workers: 8
+
 retention:
   schedule:
     purge_after_days: 90
@@ -56,29 +62,38 @@ def make_private(folder: Path) -> None:
     folder.chmod(0o700)
 
 
-def prepare_home(home: Path) -> Path:
-    """The home's closed folders, and `<home>/dagster` with its settings, which is returned.
+def dagster_folder(home: Path, environ: Mapping[str, str] = os.environ) -> Path:
+    """Where Dagster's settings lie: `GRADIENT_DAGSTER_HOME`, else `<home>/dagster`."""
+    return Path(environ.get("GRADIENT_DAGSTER_HOME") or home / "dagster").absolute()
 
-    An operator's own `dagster.yaml` there is left alone.
+
+def prepare_home(home: Path, environ: Mapping[str, str] = os.environ) -> Path:
+    """The home's closed folders, and `<home>/dagster` with its settings; returns where Dagster's settings lie.
+
+    An operator's own `dagster.yaml` there is left alone.  Nothing is written to another folder that `GRADIENT_DAGSTER_HOME`
+    names: in a container it can't be written to.  Raises `SettingsError` when that one has no `dagster.yaml`, with which
+    Dagster would begin an empty storage without a word.
     """
-    for zone in ("landing", "identified", "deidentified"):
+    for zone in ("landing", "identified", "deidentified", "dagster"):
         make_private(home / zone)
-    folder = home / "dagster"
-    make_private(folder)
+    folder = dagster_folder(home, environ)
     settings = folder / "dagster.yaml"
-    if not settings.exists():
-        settings.write_text(DAGSTER_YAML, encoding="utf-8")
+    if settings.exists():
+        return folder
+    if folder != (home / "dagster").absolute():
+        raise SettingsError("GRADIENT_DAGSTER_HOME names a folder without a dagster.yaml; deploy/compose has one.")
+    settings.write_text(DAGSTER_YAML, encoding="utf-8")
     return folder
 
 
 @contextmanager
-def opening_alone(folder: Path) -> Iterator[None]:
-    """While the block opens Dagster's instance of that folder, no other command opens it.
+def opening_alone(home: Path) -> Iterator[None]:
+    """While the block opens Dagster's instance of that home, no other command of this machine opens it.
 
     The first one makes the databases.  Two first ones at once both noted the version of their tables: one failed, and in that
     home every later command did, for good.
     """
-    descriptor = os.open(folder / ".gradient-opening.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(home / "dagster" / ".gradient-opening.lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

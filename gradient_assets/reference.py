@@ -22,7 +22,7 @@ from gradient_assets.deid.headers.rules import Action, Rules, table
 from gradient_assets.deid.reasons import ACCEPTABLE, EXPLANATIONS, Reason
 from gradient_assets.hospitals import REPORT_ROLES
 from gradient_assets.tables import ALL_TABLES, TableSpec
-from resources.environment import SETTINGS
+from resources.settings import SETTINGS
 
 ROOT = Path(__file__).parents[1]
 _NOTE = "<!-- Written by `python -m gradient_assets.reference`; change the code, not this file. -->"
@@ -89,6 +89,28 @@ REGISTRY_FIELDS = (
     ),
     RegistryField(
         "pixels.audit_share", "`0.02`", "Share of what triage skips that is looked at all the same, 0.001 to 1."
+    ),
+    RegistryField(
+        "store.endpoint", "``", "Address of the server of an S3 or GCS bucket that is not Amazon's or Google's."
+    ),
+    RegistryField("store.region", "``", "Region of the buckets; by default `GRADIENT_AWS_REGION`."),
+    RegistryField(
+        "store.credentials",
+        "``",
+        "As whom the buckets are opened: `secret`, `ambient`, `profile:NAME` or `role:ARN` (docs/stores.md); by default what "
+        "`GRADIENT_BUCKET_CREDENTIALS` says.",
+    ),
+    RegistryField("store.external_id", "``", "With a role: the external id that its owner asks for. It is no secret."),
+    RegistryField(
+        "store.web_identity_token_file",
+        "``",
+        "With a role: the file of the token that is exchanged for it, read each time.",
+    ),
+    RegistryField("store.requester_pays", "`False`", "`true`: the platform pays for what it reads from the buckets."),
+    RegistryField(
+        "store.versions",
+        "`False`",
+        "`true`: the buckets keep versions; each object's is recorded. Listing then needs the right `s3:ListBucketVersions`.",
     ),
     RegistryField("secret_name", "", "Name of the hospital's key in the vault, like `hospital/st-mary`."),
 )
@@ -328,7 +350,7 @@ def _tag(tag: str) -> str:
 
 
 def settings_table() -> str:
-    """The environment variables of `resources.environment`."""
+    """The environment variables of `resources.settings`."""
     return "\n".join(
         _grid(
             ["variable", "default", "meaning"],

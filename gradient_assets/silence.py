@@ -50,8 +50,8 @@ def no_core_files() -> None:
 def _keep_temporary_files_in(root: Path) -> None:
     if tempfile.tempdir is not None and Path(tempfile.tempdir).is_relative_to(root):
         return
-    from resources.object_store import Bucket, BucketAddress  # 0.3 s, which `gradient --help` need not pay
-    from resources.staging import fresh_staging
+    from resources.buckets.object_store import Bucket, BucketAddress  # 0.3 s, which `gradient --help` need not pay
+    from resources.buckets.staging import fresh_staging
 
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     place = fresh_staging(Bucket(BucketAddress(str(root))), f"process-{os.getpid()}")

@@ -1,11 +1,12 @@
 """What the platform talks to: buckets, the warehouse, Beam's runners, the vault.
 
-Reading order: `environment` (settings and how everything is opened), `object_store` (with `local_folder`, `range_reader`),
-`warehouse` (with `dialect`, `full_text`, `bigquery`), `beam` (with `dataflow`), `vault`.
+Reading order: `settings` (the variables), `environment` (how everything is opened), `buckets`, `warehouses`, `engines`, and the
+keys: `vault` (with `key_records`), `credentials`.
 Plain classes without Dagster, because Beam workers import them.  What a bucket's objects or a table's rows mean is
 `gradient_assets`' business.
 """
 
-from resources.environment import SETTINGS, Resources, Settings, SettingsError, resources_for
+from resources.environment import Resources, resources_for
+from resources.settings import SETTINGS, Settings, SettingsError
 
 __all__ = ["SETTINGS", "Resources", "Settings", "SettingsError", "resources_for"]

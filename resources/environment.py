@@ -1,247 +1,28 @@
-"""Environment variables, and the stores and engines that they stand for.
+"""The stores and engines that the environment variables stand for.
 
-Belongs here: every variable with its default and meaning (`SETTINGS`, from which the docs are made), and putting the
-resources together.  Nothing is opened or checked before it is used: a web server without cloud credentials starts.
+Belongs here: putting the resources together.  Nothing is opened or checked before it is used: a web server without cloud
+credentials starts.  The variables themselves are `resources.settings`.
 """
 
 from __future__ import annotations
 
-import os
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast, get_args
+from typing import TYPE_CHECKING, Protocol, cast
 
 from gradient_assets.deid.identity import SecretKey
-from resources.beam import BeamEngine, Runner
-from resources.credentials import CredentialsError, Identity
+from gradient_assets.store_settings import StoreSettings
+from resources.buckets.object_store import Bucket, BucketAddress
+from resources.credentials import Identity, of_hospital
+from resources.engines.beam import BeamEngine, Runner
 from resources.key_records import KeyKeeper
-from resources.object_store import Bucket, BucketAddress
+from resources.settings import Settings, SettingsError
 from resources.vault import AwsVault, FileVault, GoogleVault, Vault
-from resources.warehouse import ZONES, EmbeddedWarehouse, Warehouse
+from resources.warehouses.warehouse import EmbeddedWarehouse, Warehouse
 
 if TYPE_CHECKING:  # 0.4 s, which only the stages that look at pictures need to pay
     from gradient_assets.deid.pixels import TextFinder
-
-
-class SettingsError(Exception):
-    """A variable is missing or wrong; the message names it and what was expected."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One environment variable."""
-
-    name: str
-    default: str
-    meaning: str
-    choices: tuple[str, ...] = ()
-
-
-SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        "GRADIENT_ENV",
-        "embedded",
-        "Which defaults hold: `embedded` needs no server; `aws` and `gcp` mean BigQuery, Flink or Dataflow, a cloud vault.",
-        ("embedded", "aws", "gcp"),
-    ),
-    Setting("GRADIENT_HOME", "gradient_home", "Folder of the embedded stores, keys and Dagster's storage."),
-    Setting(
-        "GRADIENT_HOSPITALS",
-        "",
-        "The registry; by default `hospitals.yaml` in the home, else in the working directory.",
-    ),
-    Setting(
-        "GRADIENT_REVISION",
-        "",
-        "Revision of the code, which release reports name; by default the one that the package was installed from, if known.",
-    ),
-    Setting("GRADIENT_PROCESSES", "", "Worker processes of a heavy stage; by default one per processor."),
-    Setting("GRADIENT_ZONES", ",".join(ZONES), "Zones this process may open, separated by commas."),
-    *(
-        Setting(
-            f"GRADIENT_{zone.upper()}_CREDENTIALS",
-            "",
-            f"As whom the {zone} zone's buckets and tables are opened: `secret:zone/NAME`, `profile:NAME`, `role:ARN`, "
-            "`impersonate:ACCOUNT`, separated by commas; by default the process's own.",
-        )
-        for zone in ZONES
-    ),
-    Setting(
-        "GRADIENT_WAREHOUSE",
-        "",
-        "`embedded` or `bigquery`; by default what GRADIENT_ENV says.",
-        ("", "embedded", "bigquery"),
-    ),
-    Setting("GRADIENT_BEAM_RUNNER", "", "By default what GRADIENT_ENV says.", ("", *get_args(Runner))),
-    Setting("GRADIENT_BEAM_OPTIONS", "", "Beam's own options, as on a command line (`--job_endpoint=localhost:8099`)."),
-    Setting(
-        "GRADIENT_VAULT",
-        "",
-        "`file`, `aws` or `google`; by default what GRADIENT_ENV says.",
-        ("", "file", "aws", "google"),
-    ),
-    Setting("GRADIENT_AWS_REGION", "", "Region of the vault and the default one of S3 buckets."),
-    Setting("GRADIENT_S3_ENDPOINT", "", "Endpoint of S3 buckets that are not Amazon's."),
-    Setting("GRADIENT_GCS_ENDPOINT", "", "Endpoint of GCS buckets that are not Google's."),
-    Setting("GRADIENT_SECRETS_ENDPOINT", "", "Endpoint of a secret manager that is not Amazon's."),
-    Setting(
-        "GRADIENT_SECRET_PREFIX",
-        "",
-        "Put before a secret's name in a cloud vault; by default `gradient/` on AWS, `gradient_-_` on Google.",
-    ),
-    Setting(
-        "GRADIENT_BUCKET_CREDENTIALS",
-        "secret",
-        "`secret`: each hospital's bucket is opened with the secret `<secret_name>/bucket`; `ambient`: with the process's own.",
-        ("secret", "ambient"),
-    ),
-    Setting("GRADIENT_GCP_PROJECT", "", "Google Cloud project of BigQuery, Dataflow and the vault."),
-    Setting("GRADIENT_BIGQUERY_LOCATION", "US", "Location of the BigQuery datasets."),
-    Setting("GRADIENT_BIGQUERY_ENDPOINT", "", "Address of a BigQuery server that is not Google's."),
-    Setting(
-        "GRADIENT_DATASET_PREFIX", "", "Put before the names of the datasets `identified`, `deidentified`, `public`."
-    ),
-    Setting(
-        "GRADIENT_STAGING_URI", "", "gs:// prefix for shards on their way into BigQuery; one folder per zone is made."
-    ),
-    Setting("GRADIENT_THUMBNAILS_URI", "", "Bucket of the thumbnails; by default a folder in the home."),
-    Setting("GRADIENT_REQUESTS_URI", "", "Bucket of the requests for releases; by default a folder in the home."),
-    Setting(
-        "GRADIENT_FINGERPRINTS_URI",
-        "",
-        "Bucket of the keys' versions and fingerprints; by default a folder in the home.",
-    ),
-    Setting(
-        "GRADIENT_WAY_BACK_URI",
-        "",
-        "Bucket of the log of who went back from pseudonyms to originals; by default a folder in the home.",
-    ),
-    Setting(
-        "GRADIENT_PARTITIONS_URI", "", "Bucket of the records of table partitions; by default a folder in the home."
-    ),
-    Setting("GRADIENT_DIAGNOSTICS_URI", "", "Bucket of the sealed texts of errors; by default a folder in the home."),
-    Setting(
-        "GRADIENT_DIAGNOSTICS_DAYS", "30", "Days after which the sealed text of an error is deleted; 0 keeps none."
-    ),
-    Setting("GRADIENT_RELEASES_URI", "", "Bucket of the releases; by default a folder in the home."),
-    Setting(
-        "GRADIENT_TEXT_FINDER",
-        "rapid",
-        "What finds text in pictures: `rapid` (its models come with the package), `easyocr` (the extra of that name and weight "
-        "files) or `tesseract` (the program). Another one makes thumbnails and releases anew.",
-        ("rapid", "easyocr", "tesseract"),
-    ),
-    Setting(
-        "GRADIENT_THUMBNAILS_READ",
-        "0.1",
-        "Share of the thumbnails, 0 to 1, in which GRADIENT_SECOND_FINDER looks for text after they were written; objects of a "
-        "release are all read.",
-    ),
-    Setting(
-        "GRADIENT_SECOND_FINDER",
-        "rapid-v4",
-        "What looks at redacted pictures of a release once more; another one than GRADIENT_TEXT_FINDER, or `none`.",
-        ("rapid-v4", "easyocr", "tesseract", "none"),
-    ),
-    Setting(
-        "GRADIENT_EASYOCR_MODELS",
-        "",
-        "Folder of EasyOCR's weight files; nothing is downloaded. `gradient doctor` says which files.",
-    ),
-    Setting(
-        "GRADIENT_EASYOCR_LANGUAGES", "en", "Languages EasyOCR reads, separated by commas, in its codes (`en,de,fr`)."
-    ),
-    Setting(
-        "GRADIENT_TESSERACT_LANGUAGES",
-        "eng",
-        "Languages Tesseract reads, separated by commas, in its codes (`eng,deu`).",
-    ),
-)
-"""Every variable this package reads, with its default and meaning."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The variables' values; read once, checked for their choices only."""
-
-    values: Mapping[str, str]
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the variables.  Raises `SettingsError` for a value that is none of the choices."""
-        given = os.environ if environ is None else environ
-        values = {}
-        for setting in SETTINGS:
-            value = given.get(setting.name) or setting.default
-            if setting.choices and value not in setting.choices:
-                expected = ", ".join(choice for choice in setting.choices if choice)
-                raise SettingsError(f"{setting.name} is {value!r}; expected one of {expected}.")
-            values[setting.name] = value
-        if values["GRADIENT_TEXT_FINDER"] == values["GRADIENT_SECOND_FINDER"]:
-            raise SettingsError(
-                f"GRADIENT_SECOND_FINDER is {values['GRADIENT_SECOND_FINDER']!r} as GRADIENT_TEXT_FINDER is; the same engine "
-                "misses the same text twice. Choose another one, or `none`."
-            )
-        return cls(values)
-
-    def __getitem__(self, name: str) -> str:
-        return self.values[name]
-
-    def needed(self, name: str, why: str) -> str:
-        """A value that must be there.  Raises `SettingsError` with what it is needed for."""
-        if not self.values[name]:
-            raise SettingsError(f"{name} is not set; it is needed for {why}.")
-        return self.values[name]
-
-    def listed(self, name: str) -> tuple[str, ...]:
-        """A value that is a list separated by commas."""
-        return tuple(part.strip() for part in self[name].split(",") if part.strip())
-
-    @property
-    def home(self) -> Path:
-        """`GRADIENT_HOME` as an absolute path."""
-        return Path(os.path.abspath(self["GRADIENT_HOME"]))
-
-    @property
-    def zones(self) -> tuple[str, ...]:
-        """The zones that may be opened.  Raises `SettingsError` for an unknown one."""
-        named = tuple(zone.strip() for zone in self["GRADIENT_ZONES"].split(",") if zone.strip())
-        if unknown := [zone for zone in named if zone not in ZONES]:
-            raise SettingsError(f"GRADIENT_ZONES names {', '.join(unknown)}; expected some of {', '.join(ZONES)}.")
-        return named
-
-    @property
-    def diagnostics_days(self) -> int:
-        """`GRADIENT_DIAGNOSTICS_DAYS`.  Raises `SettingsError`."""
-        value = self["GRADIENT_DIAGNOSTICS_DAYS"]
-        if not (value.isascii() and value.isdigit() and len(value) <= 4):
-            raise SettingsError(f"GRADIENT_DIAGNOSTICS_DAYS is {value!r}; expected a number of days, 0 to 9999.")
-        return int(value)
-
-    def identities(self, zone: str) -> tuple[Identity, ...]:
-        """As whom a zone is opened; empty means the process's own.
-
-        Raises `SettingsError` for one that is written wrongly, and for one that two zones share: whoever had the one zone's
-        credentials would have the other's.
-        """
-        named = {other: self.listed(f"GRADIENT_{other.upper()}_CREDENTIALS") for other in ZONES}
-        for other in ZONES:
-            if other != zone and (shared := set(named[zone]) & set(named[other])):
-                raise SettingsError(
-                    f"GRADIENT_{zone.upper()}_CREDENTIALS and GRADIENT_{other.upper()}_CREDENTIALS both name "
-                    f"{sorted(shared)[0]}; each zone needs its own."
-                )
-        try:
-            return tuple(Identity.parse(text) for text in named[zone])
-        except CredentialsError as error:
-            raise SettingsError(f"GRADIENT_{zone.upper()}_CREDENTIALS: {error}.") from None
-
-    def chosen(self, name: str, *, embedded: str, aws: str, gcp: str) -> str:
-        """The variable's value, or what `GRADIENT_ENV` stands for."""
-        return self[name] or {"embedded": embedded, "aws": aws, "gcp": gcp}[self["GRADIENT_ENV"]]
 
 
 class RegisteredHospital(Protocol):
@@ -255,6 +36,9 @@ class RegisteredHospital(Protocol):
 
     @property
     def secret_name(self) -> str: ...
+
+    @property
+    def store(self) -> StoreSettings: ...
 
 
 @dataclass(frozen=True)
@@ -294,7 +78,8 @@ class Resources:
         if kind == "embedded":
             return EmbeddedWarehouse(settings.home, settings.zones)
         from gradient_assets.hospitals import load_registry, registry_path
-        from resources.bigquery import BigQueryWarehouse
+        from resources.warehouses.bigquery import BigQueryWarehouse
+        from resources.warehouses.bigquery_jobs import Limits
 
         registry = load_registry(registry_path(settings.values), home=settings.home)
         staging = BucketAddress(
@@ -314,6 +99,7 @@ class Resources:
             zones=settings.zones,
             identities={zone: settings.identities(zone) for zone in settings.zones},
             vault=self._vault_as(()),
+            limits=Limits(bytes_billed=settings.bigquery_bytes),
         )
 
     @cached_property
@@ -321,7 +107,12 @@ class Resources:
         """The runner of pipelines."""
         settings = self.settings
         runner = settings.chosen("GRADIENT_BEAM_RUNNER", embedded="embedded", aws="flink", gcp="dataflow")
-        return BeamEngine(cast(Runner, runner), tuple(shlex.split(settings["GRADIENT_BEAM_OPTIONS"])))
+        options = tuple(shlex.split(settings["GRADIENT_BEAM_OPTIONS"]))
+        if runner == "dataflow":
+            from resources.engines.dataflow import DataflowEngine, DataflowSite
+
+            return DataflowEngine(options=options, site=DataflowSite.of(settings))
+        return BeamEngine(cast(Runner, runner), options)
 
     @cached_property
     def thumbnails(self) -> Bucket:
@@ -408,8 +199,19 @@ class Resources:
             raise ValueError(f"a hospital has buckets for dicoms and reports, not {kind}")
         self._admit("identified")
         uri = hospital.dicoms_uri if kind == "dicoms" else hospital.reports_uri
-        own = self.settings["GRADIENT_BUCKET_CREDENTIALS"] == "secret"
-        address = self._address(uri, f"{hospital.secret_name}/bucket" if own else None)
+        store = hospital.store
+        credentials = store.credentials or self.settings["GRADIENT_BUCKET_CREDENTIALS"]
+        address = self._address(uri, f"{hospital.secret_name}/bucket" if credentials == "secret" else None)
+        if address.scheme != "file":
+            named = credentials not in ("secret", "ambient")
+            address = replace(
+                address,
+                identities=of_hospital(credentials, store.external_id, store.web_identity_token_file) if named else (),
+                endpoint=store.endpoint or address.endpoint,
+                region=store.region or address.region,
+                requester_pays=store.requester_pays,
+                versions=store.versions,
+            )
         return Bucket(replace(address, must_exist=True), self.vault)
 
     def _own_bucket(self, variable: str, zone: str, folder: str) -> Bucket:
@@ -418,7 +220,9 @@ class Resources:
         if address.scheme == "file":
             return Bucket(address)
         # The vault for the zone's own `secret:zone/…` alone: who may read which secret, the vault's service decides.
-        return Bucket(replace(address, identities=self.settings.identities(zone)), self._vault_as(()))
+        kms_key = self.settings[f"GRADIENT_{zone.upper()}_KMS_KEY"] if address.scheme == "s3" else ""
+        opened = replace(address, identities=self.settings.identities(zone), kms_key=kms_key)
+        return Bucket(opened, self._vault_as(()))
 
     def _admit(self, zone: str) -> None:
         if zone not in self.settings.zones:

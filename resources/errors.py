@@ -21,7 +21,11 @@ _Failure = TypeVar("_Failure", bound=Exception)
 
 def holding_back(failure: _Failure, original: BaseException) -> _Failure:
     """The failure, with the original's text hung on it for the diagnostics.  It may hold a value or a key."""
-    text = "".join(traceback.format_exception(original))
+    return holding_text_back(failure, "".join(traceback.format_exception(original)))
+
+
+def holding_text_back(failure: _Failure, text: str) -> _Failure:
+    """As `holding_back`, of a text that came without an exception: what a runner tells of its job."""
     failure.__dict__[_HELD_BACK] = text[-_MAX_HELD_BACK:]
     return failure
 

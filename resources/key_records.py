@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from gradient_assets.deid.identity import SecretKey
-from resources.object_store import Bucket, ObjectExists, ObjectVanished
+from resources.buckets.object_store import Bucket, ObjectExists, ObjectVanished
 from resources.vault import KeyChanged, KeyExists, MissingKey, Vault
 
 

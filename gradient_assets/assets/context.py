@@ -37,10 +37,10 @@ from gradient_assets.tables import TableSpec
 from gradient_assets.withdrawals.register import WithdrawalError
 from gradient_assets.withdrawals.sweep import settle
 from resources import Resources, SettingsError
-from resources.beam import PipelineFailed
-from resources.object_store import Bucket, StoreError
+from resources.buckets.object_store import Bucket, StoreError
+from resources.engines.beam import PipelineFailed
 from resources.vault import VaultError
-from resources.warehouse import WarehouseError
+from resources.warehouses.warehouse import WarehouseError
 
 PLAIN_ERRORS = (
     CohortError,
@@ -128,7 +128,7 @@ class HospitalWork:
     @classmethod
     def open(cls, context: dg.AssetExecutionContext, registry: Registry, resources: Resources) -> HospitalWork:
         """The work of the context's partition.  Raises what the registry and the vault raise: no key, no work."""
-        return cls.of(context.partition_key, registry, resources, context.run_id, context.log.info)
+        return cls.of(context.partition_key, registry, resources, context.run.run_id, context.log.info)
 
     @classmethod
     def of(

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from gradient_assets.assets.context import HospitalWork, result, silent, stage_metadata
+from gradient_assets.assets.passed import require_passed
 from gradient_assets.contact_sheet import put_contact_sheet
 from gradient_assets.hospitals import Registry
 from gradient_assets.pipelines.known import gather
@@ -39,7 +40,7 @@ def deidentified_metadata(
     counts = stage.run(step, work.source.headers(known, work.profile, step.version), everyone=known.everyone())
     counts = stage.isolate(step, verifier.to_isolate(verifier.all_in_headers()), counts)
     sums = _sums(resources, DEIDENTIFIED_METADATA.full_name, work.hospital.id, "elements_removed", "elements_changed")
-    version = resources.warehouse.content_digest(DEIDENTIFIED_METADATA, work.hospital.id)
+    version = work.version_of(DEIDENTIFIED_METADATA)
     return result("deidentified_metadata", stage_metadata(counts, DEIDENTIFIED_METADATA, **sums), version)
 
 
@@ -56,7 +57,7 @@ def deidentified_reports(
     counts = stage.run(step, work.source.reports(known, work.profile, step.version), everyone=known.everyone())
     counts = stage.isolate(step, verifier.to_isolate(verifier.all_in_reports()), counts)
     sums = _sums(resources, DEIDENTIFIED_REPORTS.full_name, work.hospital.id, "identifiers_removed")
-    version = resources.warehouse.content_digest(DEIDENTIFIED_REPORTS, work.hospital.id)
+    version = work.version_of(DEIDENTIFIED_REPORTS)
     return result("deidentified_reports", stage_metadata(counts, DEIDENTIFIED_REPORTS, **sums), version)
 
 
@@ -99,7 +100,7 @@ def thumbnails(
     found["gradient/reviewed"] = dg.MetadataValue.json(reviewed_counts(decisions.values()))
     found["gradient/instances_by_look"] = dg.MetadataValue.json(_by_look(resources, hospital_id))
     metadata = stage_metadata(counts, PIXEL_TEXT, **found)
-    version = resources.warehouse.content_digest(PIXEL_TEXT, hospital_id)
+    version = work.version_of(PIXEL_TEXT)
     address = (
         dg.MetadataValue.url(f"{bucket.uri}/{sheet}") if sheet else dg.MetadataValue.text("No instance has pixels.")
     )
@@ -119,6 +120,7 @@ def final_table(
     """Join instances with the reports of their study."""
     work = HospitalWork.open(context, registry, resources)
     work.require_current(DEIDENTIFIED_METADATA, DEIDENTIFIED_REPORTS, PIXEL_TEXT)
+    require_passed(context, "deidentified_metadata", "deidentified_reports", "thumbnails", "pixel_text")
     hospital, warehouse = work.hospital, work.warehouse
     parameters = {"hospital_id": hospital.id}
     rows = work.remake(FINAL_TABLE)
@@ -131,7 +133,7 @@ def final_table(
         "gradient/series_by_face": dg.MetadataValue.json({row["may_show_face"]: row["series"] for row in faces}),
         "gradient/reports_without_images": alone[0]["reports"],
     }
-    return result("final_table", metadata, warehouse.content_digest(FINAL_TABLE, hospital.id))
+    return result("final_table", metadata, work.version_of(FINAL_TABLE))
 
 
 @dg.asset(deps=["final_table"], code_version="1", metadata=sql_metadata(PROD))
@@ -142,10 +144,10 @@ def prod(
     """Replace the hospital's partition of the table of all hospitals."""
     work = HospitalWork.open(context, registry, resources)
     work.require_current(FINAL_TABLE)
-    hospital, warehouse = work.hospital, work.warehouse
+    require_passed(context, "final_table")
     rows = work.remake(PROD)
-    metadata = {"dagster/partition_row_count": rows, "dagster/row_count": warehouse.count(PROD)}
-    return result("prod", metadata, warehouse.content_digest(PROD, hospital.id))
+    metadata = {"dagster/partition_row_count": rows, "dagster/row_count": work.warehouse.count(PROD)}
+    return result("prod", metadata, work.version_of(PROD))
 
 
 def _sums(resources: Resources, table: str, hospital_id: str, *columns: str) -> dict[str, int]:

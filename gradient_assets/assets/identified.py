@@ -65,7 +65,7 @@ def crosswalk(
 ) -> dg.MaterializeResult[Any]:
     """Seal the originals of new rows; link what an older key made to the key in use.  Nothing is dropped."""
     work = HospitalWork.open(context, registry, resources)
-    counts = bring_up_to_date(work.warehouse, HospitalKeys.of(resources, work.hospital), context.run_id)
+    counts = bring_up_to_date(work.warehouse, HospitalKeys.of(resources, work.hospital), context.run.run_id)
     for spec in (CROSSWALK, CROSSWALK_SOURCES):
         work.warehouse.finish(spec, work.hospital.id)
     work.settle((CROSSWALK,))
@@ -92,7 +92,7 @@ def quarantine(
     """Put the stages' refusals together, each with what people decided about it."""
     work = HospitalWork.open(context, registry, resources)
     hospital = work.hospital
-    write_status(work.warehouse, hospital, decisions_of(resources, hospital), context.run_id)
+    write_status(work.warehouse, hospital, decisions_of(resources, hospital), context.run.run_id)
     rows = work.remake(QUARANTINE)
     by_reason: Counter[str] = Counter()
     by_status: Counter[str] = Counter()

@@ -12,7 +12,7 @@ import dagster as dg
 
 from gradient_assets import boundary
 from gradient_assets.deid.identity import Pseudonymizer
-from resources.object_store import Bucket, ObjectStat
+from resources.buckets.object_store import Bucket, ObjectStat
 
 hospital_dicoms = dg.AssetSpec("hospital_dicoms")
 hospital_reports = dg.AssetSpec("hospital_reports")

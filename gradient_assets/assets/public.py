@@ -13,12 +13,13 @@ import dagster as dg
 
 from gradient_assets import boundary, quarantine
 from gradient_assets.assets.context import HospitalWork, profile_of, result, silent, stage_metadata
+from gradient_assets.assets.passed import require_passed
 from gradient_assets.cohort import cohort_condition
 from gradient_assets.deid.identity import Pseudonymizer, SecretKey
 from gradient_assets.diagnostics import Diagnostics
 from gradient_assets.hospitals import Hospital, Registry
 from gradient_assets.integrity.recorded import recorded_warehouse
-from gradient_assets.pipelines.known import everyone_index, gather
+from gradient_assets.pipelines.known import gather
 from gradient_assets.pipelines.release import CleanInstances, stage_version
 from gradient_assets.pipelines.stage import ObjectCommit, StageRun
 from gradient_assets.pipelines.steps import WorkItem
@@ -33,10 +34,11 @@ from gradient_assets.review.decisions import decisions_of
 from gradient_assets.tables import PROD, PUBLIC_TABLE, RELEASE_MANIFEST
 from gradient_assets.ui.lineage import sql_metadata
 from gradient_assets.verification import Verifier
+from gradient_assets.verification.known import index_of
 from gradient_assets.withdrawals.deliveries import settle_delivery
 from gradient_assets.withdrawals.sweep import settle_release
 from resources import Resources
-from resources.object_store import ObjectVanished
+from resources.buckets.object_store import ObjectVanished
 
 FACTS = "facts"
 """Part of a release's work tokens: what was made before `release_facts` were kept is made again with them."""
@@ -50,10 +52,10 @@ def public_table(
     """Replace the hospital's partition of what external users search."""
     work = HospitalWork.open(context, registry, resources)
     work.require_current(PROD)
-    hospital, warehouse = work.hospital, work.warehouse
+    require_passed(context, "prod")
     rows = work.remake(PUBLIC_TABLE)
-    metadata = {"dagster/partition_row_count": rows, "dagster/row_count": warehouse.count(PUBLIC_TABLE)}
-    return result("public_table", metadata, warehouse.content_digest(PUBLIC_TABLE, hospital.id))
+    metadata = {"dagster/partition_row_count": rows, "dagster/row_count": work.warehouse.count(PUBLIC_TABLE)}
+    return result("public_table", metadata, work.version_of(PUBLIC_TABLE))
 
 
 @dg.multi_asset(
@@ -91,9 +93,9 @@ def release_dicoms(
         residual=second,
         version=stage_version(finder, second),
     )
-    warehouse = recorded_warehouse(resources, release.name, recipient_key, context.run_id, "release")
-    run = StageRun(warehouse, resources.beam, release.name, context.run_id, hospitals, context.log.info)
-    run.diagnostics = Diagnostics.open(resources, context.run_id)
+    warehouse = recorded_warehouse(resources, release.name, recipient_key, context.run.run_id, "release")
+    run = StageRun(warehouse, resources.beam, release.name, context.run.run_id, hospitals, context.log.info)
+    run.diagnostics = Diagnostics.open(resources, context.run.run_id)
     run.settle = partial(settle_release, resources, warehouse, hospitals.values(), release.name)
     bucket = resources.releases.under(release.prepared)
 
@@ -146,7 +148,7 @@ def release_delivery(
     release = load_release(resources.release_requests, context.partition_key)
     standing = Gate(resources, registry.releases, release).deliver(account_name())
     warehouse = recorded_warehouse(
-        resources, release.name, resources.key(release.secret_name), context.run_id, "release"
+        resources, release.name, resources.key(release.secret_name), context.run.run_id, "release"
     )
     settle_delivery(resources, warehouse, registry, release, account_name())
     metadata = {
@@ -180,7 +182,7 @@ def _work(
     recipient_key: SecretKey,
 ) -> Iterator[WorkItem]:
     for hospital_id in sorted(hospitals):
-        work = HospitalWork.of(hospital_id, registry, resources, context.run_id, context.log.info)
+        work = HospitalWork.of(hospital_id, registry, resources, context.run.run_id, context.log.info)
         work.require_current(PROD)
         known = gather(resources.warehouse, hospital_id)
         version = f"{step.version}\x1f{work.profile.digest}\x1f{FACTS}"
@@ -199,6 +201,6 @@ def _object(resources: Resources, release: Release, key: str) -> bytes:
 
 def _refuse_leaks(registry: Registry, resources: Resources, *contents: bytes) -> None:
     """What goes beside the objects is searched before it can be approved; the check after that reads what was written."""
-    index = everyone_index(resources.warehouse, registry.ids)
+    index = index_of(resources, registry)
     if hits := sum(len(index.search_bytes(content)) for content in contents):
         raise ReleaseError(f"{hits} known identifiers stand in the release's report or manifest. It is not verified.")

@@ -19,11 +19,15 @@ from gradient_assets.diagnostics import Diagnostics, diagnostic_of
 from gradient_assets.hospitals import Hospital, Registry
 from gradient_assets.pipelines.steps import foreseen
 from resources import Resources
-from resources.object_store import Bucket, StoreError
+from resources.buckets.object_store import Bucket, StoreError
 from resources.vault import VaultError
 
 TICK_DEADLINE_S = 40.0
 """Dagster ends a tick after 60 s; what is left of them pays for opening the stores and writing the cursor."""
+
+STORE_DEADLINE_S = 15.0
+"""A bucket that does not answer is given up within so long: a tick that began its last page at the deadline ends before 60 s,
+and a few hospitals that are down leave the daemon time for the others."""
 
 SETTLED_AFTER_S = 60.0
 """A hospital's upload counts as over when the listing has not changed for so long."""
@@ -126,7 +130,10 @@ def arrival_sensor(hospital: Hospital) -> dg.SensorDefinition:
         failed = ""
         try:
             identity = Pseudonymizer(resources.key(hospital.secret_name), hospital.id)
-            buckets = {kind: resources.hospital_bucket(hospital, kind) for kind in ("dicoms", "reports")}
+            buckets = {
+                kind: resources.hospital_bucket(hospital, kind).within(STORE_DEADLINE_S)
+                for kind in ("dicoms", "reports")
+            }
             cursor, listing = Watch(buckets, identity).tick(unseal(context.cursor, identity))
         except (StoreError, VaultError) as error:
             yield dg.SkipReason(

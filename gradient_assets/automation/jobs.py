@@ -22,6 +22,9 @@ HOSPITAL_ASSETS = tuple(
     entry.key for entry in ENTRIES if entry.key not in (*RELEASE_ASSETS, *DELIVERY_ASSETS, *LANDING_ASSETS)
 )
 
+MADE_TOGETHER = frozenset({"thumbnails", "pixel_text"})
+"""One step makes both; Dagster refuses a run of one of them."""
+
 
 def all_jobs() -> list[dg.UnresolvedAssetJobDefinition]:
     """The three jobs.  Blocking checks run with their assets."""

@@ -1,8 +1,9 @@
 """What is looked at after it was written: leaks, and whether the numbers add up.
 
 Reading order: `leaks` (the blocking search on every de-identified and public asset), `written` (the profile, patterns, text
-in pixels), `reconciliation` (in = out + quarantined + withdrawn), `triage` (the audit of what no finder saw).  Belongs here:
-judging what was read back.  Reading it back is `verification`'s business, how an identifier is searched `deid.verify`'s.
+in pixels), `telling` (what both say of findings), `reconciliation` (in = out + quarantined + withdrawn), `triage` (the audit
+of what no finder saw).  Belongs here: judging what was read back.  Reading it back is `verification`'s business, how an
+identifier is searched `deid.verify`'s.
 """
 
 from __future__ import annotations

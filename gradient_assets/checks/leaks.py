@@ -1,12 +1,12 @@
 """The blocking search for known identifiers in what was written, on every asset behind the boundary.
 
-Belongs here: reading a partition back and searching it for every identifier that the hospital's headers and reports hold.
-A hit fails the check, so that nothing after the asset runs.  The search itself is `deid.verify`, which shares no rule with
-the engines; hits carry kinds and places, never values.
+Belongs here: reading a partition back and searching it for every identifier that the hospital's headers, reports and crosswalk
+hold.  A hit fails the check, so that nothing after the asset runs.  The search itself is `deid.verify`, which shares no rule
+with the engines; hits carry kinds and places, never values.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,6 +15,7 @@ import dagster as dg
 from gradient_assets import boundary
 from gradient_assets.assets.catalogue import RELEASES
 from gradient_assets.assets.context import silent
+from gradient_assets.checks.telling import most_frequent, pseudonyms_of
 from gradient_assets.deid.verify import Hit, IdentifierIndex, suspicions_in_text
 from gradient_assets.hospitals import Registry
 from gradient_assets.quarantine import Spared
@@ -26,20 +27,24 @@ from gradient_assets.tables import (
     DEIDENTIFIED_METADATA,
     DEIDENTIFIED_REPORTS,
     FINAL_TABLE,
+    MADE_DEIDENTIFIED_METADATA,
+    MADE_DEIDENTIFIED_REPORTS,
+    MADE_RELEASE,
+    MADE_THUMBNAILS,
     PIXEL_TEXT,
     PROD,
     PUBLIC_TABLE,
     RELEASE_MANIFEST,
     TableSpec,
 )
-from gradient_assets.verification.partitions import index_of
+from gradient_assets.verification.known import index_of
 from resources import Resources
-from resources.object_store import Bucket
-from resources.warehouse import Warehouse
+from resources.buckets.object_store import Bucket
+from resources.warehouses.warehouse import Warehouse
 
 REMEDY = (
-    "Nothing after this asset has run. Look up the kind and column below, find the engine that should have removed it, and "
-    "report it with the counts; do not copy the partition anywhere. After the mend, materialize the hospital again."
+    "Nothing after this asset has run. Find the engine that should have removed these kinds in these columns, and report it "
+    "with the counts; do not copy the partition anywhere. After the mend, materialize the hospital again."
 )
 FINE = "Nothing to do: none of the hospital's identifiers was found."
 
@@ -54,6 +59,13 @@ TABLES: tuple[TableSpec, ...] = (
     PUBLIC_TABLE,
 )
 
+_MADE = {
+    DEIDENTIFIED_METADATA: MADE_DEIDENTIFIED_METADATA,
+    DEIDENTIFIED_REPORTS: MADE_DEIDENTIFIED_REPORTS,
+    PIXEL_TEXT: MADE_THUMBNAILS,
+}
+"""Where the objects stand that rows of a table were made from."""
+
 
 @dataclass
 class Search:
@@ -65,8 +77,12 @@ class Search:
     accepted: int = 0
     suspicions: Counter[str] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)
+    tokens: set[str] = field(default_factory=set)
+    """Work tokens of what was found."""
+    examples: list[str] = field(default_factory=list)
+    """Pseudonyms of a few objects with findings."""
 
-    def add(self, hits: Iterable[Hit], where: str = "", spared: Collection[str] = ()) -> None:
+    def add(self, hits: Iterable[Hit], where: str = "", spared: Collection[str] = (), token: str = "") -> None:
         """Count one searched thing and its hits; those of kinds that are spared there are counted apart."""
         self.values += 1
         for hit in hits:
@@ -74,6 +90,7 @@ class Search:
                 self.accepted += 1
             else:
                 self.found[f"{hit.kind} in {where or hit.where}"] += 1
+                self.tokens.add(token)
 
     def result(self) -> dg.AssetCheckResult:
         """The check's outcome: counts by kind and place."""
@@ -81,13 +98,15 @@ class Search:
         return dg.AssetCheckResult(
             passed=not leaks,
             severity=dg.AssetCheckSeverity.ERROR,
-            description=f"{self.values} records and objects searched, {leaks} hits, {self.accepted} accepted as false alarms.",
+            description=f"{self.values} records and objects searched. Hits: {leaks}{most_frequent(self.found)}. Accepted as "
+            f"false alarms: {self.accepted}.",
             metadata=boundary.asset_metadata(
                 {
                     "gradient/searched": self.values,
                     "gradient/accepted": self.accepted,
                     "gradient/hits_by_kind": dg.MetadataValue.json(dict(sorted(self.found.items()))),
                     "gradient/suspicious_patterns": dg.MetadataValue.json(dict(sorted(self.suspicions.items()))),
+                    "gradient/examples": ", ".join(self.examples) or "none",
                     "gradient/what_to_do": REMEDY if leaks else FINE,
                 }
             ),
@@ -102,7 +121,8 @@ def search_table(search: Search, warehouse: Warehouse, spec: TableSpec, partitio
         else:
             for row in batch.to_pylist():
                 hits = search.index.search_record(row)
-                search.add(hits, spared=search.spared.in_row(row, [hit.kind for hit in hits]) if hits else ())
+                spared = search.spared.in_row(row, [hit.kind for hit in hits]) if hits else ()
+                search.add(hits, spared=spared, token=row.get("work_token") or "")
         if "report_text" in batch.schema.names:
             for text in batch["report_text"].to_pylist():
                 search.suspicions.update(suspicions_in_text(text or ""))
@@ -117,13 +137,16 @@ def search_thumbnails(search: Search, bucket: Bucket, hospital_id: str) -> Searc
     return search
 
 
-def search_dicoms(search: Search, bucket: Bucket, prefix: str) -> Search:
-    """Search each DICOM object's key and every element of its data set."""
+def search_dicoms(search: Search, bucket: Bucket, prefix: str, tokens: Mapping[str, str]) -> Search:
+    """Search each DICOM object's key and every element of its data set.  `tokens`: key below the prefix → work token."""
     for stat in bucket.listing(f"{prefix}/"):
         if stat.key.endswith(".dcm"):
-            search.add(search.index.search_key(stat.key), "object key")
             own = stat.key.removeprefix(f"{prefix}/").removeprefix("dicom/")
-            search.add(search.index.search_dicom(bucket.get(stat.key)), spared=search.spared.in_object(own))
+            token = tokens.get(own, "")
+            search.add(search.index.search_key(stat.key), "object key", token=token)
+            search.add(
+                search.index.search_dicom(bucket.get(stat.key)), spared=search.spared.in_object(own), token=token
+            )
     return search
 
 
@@ -180,17 +203,19 @@ def _check(
 
 
 def _of_hospital(registry: Registry, resources: Resources, hospital_id: str) -> Search:
-    index = index_of(resources.warehouse, (registry.get(hospital_id).id,))
+    index = index_of(resources, [registry.get(hospital_id)])
     return Search(index, Spared.of_hospital(resources, registry.get(hospital_id)))
 
 
 def _for_release(registry: Registry, resources: Resources, release: str) -> Search:
-    index = index_of(resources.warehouse, tuple(registry.ids))
+    index = index_of(resources, registry)
     return Search(index, Spared.of_release(resources, registry.hospitals, release))
 
 
 def _in_table(spec: TableSpec, search: Search, resources: Resources, partition: str) -> None:
     search_table(search, resources.warehouse, spec, partition)
+    if spec in _MADE:
+        search.examples = pseudonyms_of(resources.warehouse, _MADE[spec], partition, search.tokens)
 
 
 def _in_thumbnails(search: Search, resources: Resources, hospital_id: str) -> None:
@@ -199,8 +224,12 @@ def _in_thumbnails(search: Search, resources: Resources, hospital_id: str) -> No
 
 def _in_release(search: Search, resources: Resources, name: str) -> None:
     release = load_release(resources.release_requests, name)
-    search_dicoms(search, resources.releases, release.prepared)
-    search_dicoms(search, resources.releases, release.delivered)
+    tokens: dict[str, str] = {}
+    for batch in resources.warehouse.scan(RELEASE_MANIFEST, name, columns=("object_key", "work_token")):
+        tokens |= dict(zip(batch["object_key"].to_pylist(), batch["work_token"].to_pylist(), strict=True))
+    for prefix in (release.prepared, release.delivered):
+        search_dicoms(search, resources.releases, prefix, tokens)
+    search.examples = pseudonyms_of(resources.warehouse, MADE_RELEASE, name, search.tokens)
 
 
 def _in_report(search: Search, resources: Resources, name: str) -> None:

@@ -26,7 +26,7 @@ from gradient_assets.tables import (
     TableSpec,
 )
 from resources import Resources
-from resources.warehouse import Warehouse
+from resources.warehouses.warehouse import Warehouse
 
 REMEDY = "Materialize the hospital again; if it stays, report the numbers above."
 FINE = "Nothing to do."

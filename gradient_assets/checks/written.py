@@ -7,13 +7,13 @@ decided in `deid.verify.patterns`; the search for known identifiers is in `leaks
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 
 import dagster as dg
 
 from gradient_assets import boundary
 from gradient_assets.assets.catalogue import RELEASES
 from gradient_assets.assets.context import silent
+from gradient_assets.checks.telling import most_frequent, pseudonyms_of
 from gradient_assets.hospitals import Registry
 from gradient_assets.releases import load_release
 from gradient_assets.releases.manifest import manifest_digest
@@ -30,7 +30,6 @@ from gradient_assets.tables import (
 from gradient_assets.verification import Found, Verifier
 from resources import Resources
 
-EXAMPLES = 5
 NOBODY_LOOKED = (
     "Nobody has looked: GRADIENT_SECOND_FINDER is `none`, and the engine that cleaned can't verify itself. Choose another "
     "finder and materialize the asset again."
@@ -127,16 +126,7 @@ def unspared(verifier: Verifier, found: Found) -> Found:
 
 def examples(verifier: Verifier, made: TableSpec, found: Found) -> list[str]:
     """Pseudonyms of a few objects with findings, as `gradient quarantine show` knows them."""
-    if not found.by_token:
-        return []
-    batches = verifier.warehouse.scan(made, verifier.partition, columns=("work_token", "object_pseudonym"))
-    named = (
-        pseudonym
-        for batch in batches
-        for token, pseudonym in zip(batch["work_token"].to_pylist(), batch["object_pseudonym"].to_pylist(), strict=True)
-        if token in found.by_token
-    )
-    return sorted(islice(named, EXAMPLES))
+    return pseudonyms_of(verifier.warehouse, made, verifier.partition, found.by_token)
 
 
 def outcome_of(look: Look, found: Found, shown: list[str], *, looked: bool = True) -> dg.AssetCheckResult:
@@ -147,7 +137,8 @@ def outcome_of(look: Look, found: Found, shown: list[str], *, looked: bool = Tru
     return dg.AssetCheckResult(
         passed=looked and not failed,
         severity=dg.AssetCheckSeverity.ERROR if failed or looked else dg.AssetCheckSeverity.WARN,
-        description=f"{found.searched} looked at, {found.total} findings, {found.accepted} accepted as false alarms."
+        description=f"{found.searched} looked at. Findings: {found.total}{most_frequent(found.by_kind)}. Accepted as false "
+        f"alarms: {found.accepted}."
         if looked
         else "Not looked at.",
         metadata=boundary.asset_metadata(
@@ -156,7 +147,7 @@ def outcome_of(look: Look, found: Found, shown: list[str], *, looked: bool = Tru
                 "gradient/accepted": found.accepted,
                 "gradient/hits_by_kind": dg.MetadataValue.json(found.by_kind),
                 "gradient/suspicious_patterns": dg.MetadataValue.json(dict(sorted(found.doubtful.items()))),
-                "gradient/examples": dg.MetadataValue.json(shown),
+                "gradient/examples": ", ".join(shown) or "none",
                 "gradient/what_to_do": todo,
             }
         ),

@@ -2,13 +2,13 @@
 
 Reading order: `run` (materialize), `demo` (three sample hospitals), `summary` (what a run came to), `query` (search),
 `crosswalk` (reidentify, crosswalk), `keys` (rotate), `release`, `gate` (approve, deliver, revoke), `review` (people look at
-pictures), `withdraw` (patients), `verify` (read again what was written), `doctor`, `deidentify` (one folder, no graph), `dev`
-(real servers on this machine).
+pictures), `withdraw` (patients), `verify` (read again what was written), `doctor`, `health` (processes), `deidentify`
+(one folder, no graph), `dev` (real servers on this machine).
 Belongs here: arguments, progress, exit codes and sentences for people; everything else is called.
 
 Exit codes: 0 done; 1 an internal error, told by type and place; 2 bad input or set-up, told in one line; 3 done, but
-something was quarantined (`deidentify`), a check has failed (`run`, `release`, `doctor`) or something differs (`verify`); 130
-stopped by Ctrl-C.
+something was quarantined (`deidentify`), a check has failed (`run`, `release`, `doctor`), something differs (`verify`) or does
+not work (`health`); 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ COMMANDS = {
     "quarantine": "quarantine",
     "diagnostics": "diagnostics",
     "doctor": "doctor",
+    "health": "health",
     "deidentify": "deidentify",
     "keygen": "deidentify",
     "ui": "ui",

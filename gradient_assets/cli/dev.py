@@ -10,7 +10,7 @@ import shlex
 import click
 
 from gradient_assets.dev.recipes import PartUnavailable
-from gradient_assets.dev.stand import PARTS, USUAL, Running, StandError, stand_folder, status
+from gradient_assets.dev.stand import PARTS, USUAL, Running, StandError, merged, stand_folder, status
 from gradient_assets.dev.stand import down as stand_down
 from gradient_assets.dev.stand import up as stand_up
 
@@ -21,16 +21,26 @@ class _Unfit(click.ClickException):
 
 @click.group()
 def dev() -> None:
-    """A local stand: S3 with identities, GCS, secrets and queues, a BigQuery emulator, Beam's runners.
+    """A local stand: S3 with identities, GCS, secrets and queues, a BigQuery emulator, Beam's runners, sample hospitals.
 
     It is for development and tests.  It guards nothing: never put a patient's data there.
+
+    \b
+    gradient dev up
+    eval "$(gradient dev status)"
+    gradient doctor --mend          the hospitals' keys, in the stand's secret manager
+    gradient run -H lakeside        S3 to BigQuery, on Flink
+    gradient dev down
     """
 
 
 @dev.command()
 @click.argument("parts", nargs=-1, type=click.Choice(list(PARTS)))
 def up(parts: tuple[str, ...]) -> None:
-    """Fetch and start PARTS (by default one of each kind), and print what to export."""
+    """Fetch and start PARTS (by default one of each kind), and print what to export.
+
+    Nothing is kept from an earlier stand. A stand that is up stays as it is.
+    """
     names = tuple(dict.fromkeys(parts)) or USUAL
     try:
         running = stand_up(names, lambda line: click.echo(line, err=True))
@@ -61,10 +71,7 @@ def show_status() -> None:
 def _print(running: dict[str, Running]) -> None:
     """Comments and `export` lines, so that a shell can read the whole."""
     click.echo(f"# Data and logs: {stand_folder()}")
-    exports: dict[str, str] = {}
     for name, part in running.items():
         click.echo(f"# {name}: {part['version']}")
-        # The first one wins: moto takes the S3 server's credentials, and not the other way round.
-        exports = part["exports"] | exports
-    for variable, value in exports.items():
+    for variable, value in sorted(merged(running).items()):
         click.echo(f"export {variable}={shlex.quote(value)}")

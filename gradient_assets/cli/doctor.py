@@ -17,13 +17,17 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from gradient_assets.cli.doctor_warehouse import queries, readers
 from gradient_assets.hospitals import Hospital, Registry, RegistryError, home_path, load_registry, registry_path
 from gradient_assets.instance import prepare_home
 from resources import Resources, Settings, SettingsError, resources_for
-from resources.object_store import Bucket
+from resources.buckets.object_store import Bucket
 from resources.vault import MissingKey
 
 NEEDED_GIB = 2
+STORE_DEADLINE_S = 30.0
+"""A hospital whose server is down is told after so long, and the others are still looked at."""
+
 PACKAGES = ("dagster", "apache-beam", "pydicom", "duckdb", "obstore", "onnxruntime", "rapidocr", "imagecodecs")
 
 
@@ -58,7 +62,11 @@ def examine(mend: bool = False) -> Iterator[Finding]:
         return
     yield Finding("registry", f"{len(registry.ids)} hospitals: {', '.join(registry.ids)}")
     yield from _hospitals(registry, resources, mend)
-    yield _attempt("warehouse", "Check GRADIENT_HOME, or the BigQuery settings.", lambda: _tables(resources))
+    warehouse = _attempt("warehouse", "Check GRADIENT_HOME, or the BigQuery settings.", lambda: _tables(resources))
+    yield warehouse
+    if not warehouse.mend and home_path().is_dir():
+        yield Finding(*queries(resources))
+        yield from (Finding(*told) for told in readers(resources, mend))
 
 
 def _home(mend: bool) -> Iterator[Finding]:
@@ -136,7 +144,7 @@ def _hospitals(registry: Registry, resources: Resources, mend: bool) -> Iterator
 
         yield _attempt(f"key of {hospital.id}", "A lost key is restored from a copy, never made anew.", key)
         for kind in ("dicoms", "reports"):
-            bucket = resources.hospital_bucket(hospital, kind)
+            bucket = resources.hospital_bucket(hospital, kind).within(STORE_DEADLINE_S)
 
             def first(bucket: Bucket = bucket) -> str:
                 return "can be listed" if next(bucket.listing(), None) else "can be listed, empty"

@@ -24,10 +24,10 @@ from gradient_assets.quarantine import QuarantineError
 from gradient_assets.releases import ReleaseError
 from gradient_assets.withdrawals.register import WithdrawalError
 from resources import Settings, SettingsError, resources_for
-from resources.beam import PipelineFailed
-from resources.object_store import StoreError
+from resources.buckets.object_store import StoreError
+from resources.engines.beam import PipelineFailed
 from resources.vault import VaultError
-from resources.warehouse import WarehouseError
+from resources.warehouses.warehouse import WarehouseError
 
 BAD_INPUT = (
     CohortError,

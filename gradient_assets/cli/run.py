@@ -21,7 +21,7 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from gradient_assets.automation.jobs import HOSPITAL_ASSETS, HOSPITAL_JOB
+from gradient_assets.automation.jobs import HOSPITAL_ASSETS, HOSPITAL_JOB, MADE_TOGETHER
 from gradient_assets.cli.summary import show_summary
 from gradient_assets.definitions import build_defs
 from gradient_assets.diagnostics import Diagnostics
@@ -29,7 +29,7 @@ from gradient_assets.hospitals import Registry, RegistryError, home_path, load_r
 from gradient_assets.instance import opening_alone, prepare_home
 from gradient_assets.silence import fall_silent
 from resources import Resources, Settings, SettingsError, resources_for
-from resources.object_store import StoreError
+from resources.buckets.object_store import StoreError
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def materialize(
     with suppress(StoreError, SettingsError):
         Diagnostics.open(platform.resources, "sweep").sweep()
     outcomes = []
-    with opening_alone(dagster_home):
+    with opening_alone(platform.home):
         opened = dg.DagsterInstance.get()
     with RunProgress(max(1, steps * len(partitions))) as progress, opened as instance:
         before(instance)
@@ -197,7 +197,11 @@ def report_failures(outcomes: Sequence[Outcome]) -> None:
 @click.command()
 @click.option("--hospital", "-H", "hospitals", multiple=True, metavar="H", help="A hospital's id; all without it.")
 @click.option(
-    "--select", "-s", multiple=True, metavar="ASSET", help="An asset to materialize; all of a hospital's without it."
+    "--select",
+    "-s",
+    multiple=True,
+    metavar="ASSET",
+    help="An asset to materialize, with what the same step makes; all of a hospital's without it.",
 )
 def run(hospitals: tuple[str, ...], select: tuple[str, ...]) -> None:
     """Materialize hospitals' partitions: only what is new or changed is read.
@@ -210,11 +214,18 @@ def run(hospitals: tuple[str, ...], select: tuple[str, ...]) -> None:
     if unknown := sorted(set(select) - set(HOSPITAL_ASSETS)):
         raise RegistryError(f"No such asset: {', '.join(unknown)}. Assets of a hospital: {', '.join(HOSPITAL_ASSETS)}.")
     chosen = list(hospitals) or platform.registry.ids
-    outcomes = materialize(platform, HOSPITAL_JOB, chosen, select, steps=_steps(select))
+    selected = with_their_twins(select)
+    outcomes = materialize(platform, HOSPITAL_JOB, chosen, selected, steps=_steps(selected))
     report_failures(outcomes)
     show_summary(platform.registry, platform.resources, chosen)
     if not all(outcome.success for outcome in outcomes):
         sys.exit(3)
+
+
+def with_their_twins(select: Sequence[str]) -> list[str]:
+    """The assets, and those that the same step makes."""
+    twins = MADE_TOGETHER if MADE_TOGETHER & set(select) else frozenset[str]()
+    return sorted({*select, *twins})
 
 
 def _steps(select: Sequence[str]) -> int:

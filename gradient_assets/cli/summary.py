@@ -30,7 +30,7 @@ from gradient_assets.tables import (
     TableSpec,
 )
 from resources import Resources
-from resources.warehouse import Warehouse
+from resources.warehouses.warehouse import Warehouse
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from gradient_assets.crosswalk import originals
 from gradient_assets.crosswalk.rows import CrosswalkError, HospitalKeys, carried_over, opened_row, sealed_row, token_of
 from gradient_assets.pipelines.shards import ShardWriter, StagingPlace
 from gradient_assets.tables import CROSSWALK, CROSSWALK_SOURCES, DICOM_METADATA, IDENTIFIED_REPORTS, TableSpec
-from resources.warehouse import Warehouse
+from resources.warehouses.warehouse import Warehouse
 
 MET_AT_MOST = 200_000
 """Originals remembered in memory, about 60 MB: the instances of a study name the same UIDs again and again."""

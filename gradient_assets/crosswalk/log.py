@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from gradient_assets.crosswalk.rows import CrosswalkError
-from resources.object_store import Bucket
+from resources.buckets.object_store import Bucket
 
 SHORTEST_REASON, LONGEST_REASON, LONGEST_NAME = 8, 500, 60
 """Characters: "because" is no reason."""

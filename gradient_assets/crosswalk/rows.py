@@ -6,17 +6,17 @@ Belongs here: what is sealed and what it is bound to.  A sealed text opens with 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from gradient_assets.crosswalk.originals import Original
+from gradient_assets.crosswalk.originals import Kind, Original
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.hospitals import Hospital
 from gradient_assets.tables import CROSSWALK
 from resources import Resources
-from resources.warehouse import Warehouse
+from resources.warehouses.warehouse import Warehouse
 
 
 class CrosswalkError(Exception):
@@ -115,11 +115,13 @@ def opened_row(keys: HospitalKeys, row: Mapping[str, Any]) -> Entry:
     )
 
 
-def opened(warehouse: Warehouse, keys: HospitalKeys) -> Iterator[Entry]:
-    """Every original that was ever taken in and not withdrawn, also of objects that are gone.  Raises `CrosswalkError`."""
+def opened(warehouse: Warehouse, keys: HospitalKeys, kinds: Collection[Kind] = ()) -> Iterator[Entry]:
+    """Every original (of these kinds, without any: of all) that was ever taken in and not withdrawn, also of objects that are
+    gone.  Raises `CrosswalkError`."""
     for batch in warehouse.scan(CROSSWALK, keys.hospital.id):
         for row in batch.to_pylist():
-            yield opened_row(keys, row)
+            if not kinds or row["kind"] in kinds:
+                yield opened_row(keys, row)
 
 
 def _sealed(identity: Pseudonymizer, row: Mapping[str, Any], original: Original, shift_days: int | None) -> str:

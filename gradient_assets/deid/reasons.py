@@ -92,7 +92,8 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         "Sequences are nested deeper than any genuine object.", "Look at the object inside the hospital."
     ),
     Reason.OBJECT_VANISHED: Explanation(
-        "The object was listed, but gone when it was read.", "Nothing: the next run sees the new listing."
+        "The object was listed, but gone or replaced by another one when it was read.",
+        "Nothing: the next run sees the new listing.",
     ),
     Reason.STORE_UNAVAILABLE: Explanation(
         "The bucket did not deliver the object within the deadline.",

@@ -1,11 +1,12 @@
 """A BigQuery emulator on this machine.
 
-Belongs here: starting it.  It is DuckDB and sqlglot inside, so that it says nothing about the dialect; that is for Google's
-own analyzer in the tests.
+Belongs here: starting it, with `bigquery_front` before it, which says in other words what it does not understand.  It is
+DuckDB and sqlglot inside, so that it says nothing about the dialect; that is for Google's own analyzer in the tests.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -39,12 +40,16 @@ class BigQuery(Part):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.endpoint = ""
+        """The emulator itself."""
+        self.front = ""
+        """What takes requests as BigQuery does."""
         self.buckets = self.folder / "buckets"
         """Where it finds `gs://` objects of load jobs: the folder of a `stores.Gcs`, or any other one."""
 
     def _start(self) -> None:
-        rest, grpc = free_port(), free_port()
+        rest, grpc, front = free_port(), free_port(), free_port()
         self.endpoint = f"http://127.0.0.1:{rest}"
+        self.front = f"http://127.0.0.1:{front}"
         self.serve(
             Server(
                 [EMULATOR.place() / "bin" / "python", "-m", "bqemulator", "start"],
@@ -59,6 +64,20 @@ class BigQuery(Part):
                 },
             )
         )
+        self.serve(
+            Server(
+                [sys.executable, "-m", "gradient_assets.dev.bigquery_front", str(front), str(rest)],
+                log=self.log("front"),
+                healthy=lambda: answers(f"{self.front}/readyz"),
+                deadline_s=START_DEADLINE_S,
+            )
+        )
 
     def exports(self) -> dict[str, str]:
-        return {"GRADIENT_BIGQUERY_ENDPOINT": self.endpoint, "GRADIENT_GCP_PROJECT": PROJECT}
+        return {
+            "GRADIENT_WAREHOUSE": "bigquery",
+            "GRADIENT_BIGQUERY_ENDPOINT": self.front,
+            "GRADIENT_GCP_PROJECT": PROJECT,
+            # A folder: the GCS server takes no object from the library that the platform writes with.
+            "GRADIENT_STAGING_URI": (self.folder / "staging").as_uri(),
+        }

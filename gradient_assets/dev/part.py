@@ -5,6 +5,7 @@ Belongs here: the interface.  The parts themselves are `stores`, `bigquery`, `ru
 
 from __future__ import annotations
 
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from gradient_assets.dev.recipes import Recipe, Say
-from gradient_assets.dev.server import Server
+from gradient_assets.dev.server import TEMPORARY, Server
 
 
 class Part(ABC):
@@ -51,8 +52,9 @@ class Part(ABC):
         return self
 
     def stop(self) -> None:
-        """End all that was started, last first."""
+        """End all that was started, last first, and delete its temporary files."""
         self._running.close()
+        shutil.rmtree(self.folder / TEMPORARY, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -60,7 +60,15 @@ class Postgres(Part):
         return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{DATABASE}"
 
     def exports(self) -> dict[str, str]:
-        return {"DAGSTER_POSTGRES_URL": self.url}
+        """What the `dagster.yaml` files in `deploy` ask for."""
+        given = {
+            "HOST": "127.0.0.1",
+            "PORT": str(self.port),
+            "DATABASE": DATABASE,
+            "USER": USER,
+            "PASSWORD": self.password,
+        }
+        return {f"DAGSTER_POSTGRES_{name}": value for name, value in given.items()}
 
     def psql(self, statement: str, url: str = "") -> str:
         """What PostgreSQL's own client prints for a statement.  Raises `ServerFailed`."""

@@ -1,16 +1,20 @@
-"""Beam's portable runners on this machine: Prism, Flink in one process, a Flink cluster with two task managers.
+"""Beam's portable runners on this machine: Prism, Flink in one process, a Flink cluster with two task managers, a worker pool.
 
-Belongs here: starting them, and the options by which a pipeline finds them.  How a pipeline is run is `resources.beam`'s.
+Belongs here: starting them, killing one of their processes, and the options by which a pipeline finds them.  How a pipeline
+is run is `resources.engines.portable`'s.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import sys
 import urllib.request
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from gradient_assets.dev.part import Part
 from gradient_assets.dev.recipes import JAVA, GoProgram, Jars, Recipe, SourceArchive
@@ -30,6 +34,7 @@ START_DEADLINE_S = 120.0
 TASK_MANAGERS = 2
 SLOTS = 2
 
+# Flink gives its message system 10 s to start, which is too little where thirty others want the same two processors.
 FLINK_SETTINGS = """\
 jobmanager.rpc.address: 127.0.0.1
 jobmanager.rpc.port: {rpc}
@@ -54,7 +59,9 @@ taskmanager.memory.jvm-metaspace.size: 256m
 taskmanager.memory.jvm-overhead.min: 192m
 taskmanager.memory.jvm-overhead.max: 192m
 parallelism.default: {slots}
-io.tmp.dirs: {folder}
+io.tmp.dirs: {folder}/tmp
+pekko.startup-timeout: 120 s
+pekko.ask.timeout: 60 s
 """
 
 OPENED = [
@@ -72,6 +79,22 @@ class Runner(Part):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.job_port = 0
+        self._servers: dict[str, Server] = {}
+
+    def kill(self, name: str) -> None:
+        """End one of its processes as a crash would."""
+        self._servers[name].kill()
+
+    def mend(self) -> None:
+        """Start again what was killed, where it was."""
+        for server in self._servers.values():
+            if not server.running:
+                server.start()
+
+    def serve_as(self, name: str, server: Server) -> None:
+        """Start a server that `kill` and `mend` know by this name."""
+        self._servers[name] = server
+        self.serve(server)
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -91,13 +114,14 @@ class Prism(Runner):
 
     def _start(self) -> None:
         self.job_port = free_port()
-        self.serve(
+        self.serve_as(
+            "job-server",
             Server(
                 [PRISM.place() / PRISM.name, f"--job_port={self.job_port}", "--serve_http=false"],
                 log=self.log("prism"),
                 healthy=lambda: listens(self.job_port),
                 deadline_s=START_DEADLINE_S,
-            )
+            ),
         )
 
 
@@ -125,7 +149,8 @@ class FlinkLocal(Runner):
             f"--artifacts-dir={artifacts}",
             "--clean-artifacts-per-job",
         ]
-        self.serve(
+        self.serve_as(
+            "job-server",
             Server(
                 [
                     *_java(JOB_SERVER.place(), heap="768m"),
@@ -135,7 +160,7 @@ class FlinkLocal(Runner):
                 log=self.log("job-server"),
                 healthy=lambda: listens(self.job_port),
                 deadline_s=START_DEADLINE_S,
-            )
+            ),
         )
 
 
@@ -144,6 +169,11 @@ class FlinkCluster(FlinkLocal):
 
     name: ClassVar[str] = "flink-cluster"
     recipes: ClassVar[Sequence[Recipe]] = (JOB_SERVER, FLINK)
+
+    def busy_task_managers(self) -> list[str]:
+        """Names of those that work on a job now."""
+        found = _asked(f"http://{self.master}/taskmanagers")["taskmanagers"]
+        return [manager["id"] for manager in found if manager["freeSlots"] < manager["slotsNumber"]]
 
     def _start(self) -> None:
         rest = free_port()
@@ -154,27 +184,77 @@ class FlinkCluster(FlinkLocal):
         self._serve_flink("job-manager", entry, "1024m", lambda: answers(f"http://127.0.0.1:{rest}/overview"))
         for number in range(1, TASK_MANAGERS + 1):
             worker = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
-            self._serve_flink(f"task-manager-{number}", worker, "768m", partial(_has_task_managers, rest, number))
+            name = f"task-manager-{number}"
+            named = ["-D", f"taskmanager.resource-id={name}"]
+            self._serve_flink(name, worker, "768m", partial(_has_task_manager, rest, name), named)
         self._serve_jobs()
 
-    def _serve_flink(self, name: str, main: str, heap: str, healthy: Callable[[], bool]) -> None:
+    def _serve_flink(
+        self, name: str, main: str, heap: str, healthy: Callable[[], bool], more: Sequence[str] = ()
+    ) -> None:
         libraries = next(FLINK.place().rglob("flink-dist-*.jar")).parent
-        self.serve(
+        self.serve_as(
+            name,
             Server(
-                [*_java(libraries, heap=heap), main, "--configDir", self.folder],
+                [*_java(libraries, heap=heap), main, "--configDir", self.folder, *more],
                 log=self.log(name),
                 healthy=healthy,
                 deadline_s=START_DEADLINE_S,
-            )
+            ),
         )
 
 
-def _has_task_managers(rest_port: int, number: int) -> bool:
+class WorkerPool(Part):
+    """Beam's worker pool: a runner asks it for a Python process for each of its workers (environment EXTERNAL)."""
+
+    name: ClassVar[str] = "worker-pool"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.port = 0
+        self._server: Server | None = None
+
+    @property
+    def version(self) -> str:
+        """The pool is part of Beam."""
+        return f"apache-beam {version('apache-beam')}"
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Beam's options, beside the runner's."""
+        return ("--environment_type=EXTERNAL", f"--environment_config=localhost:{self.port}")
+
+    @property
+    def workers(self) -> list[int]:
+        """Process ids of the workers that run now."""
+        return self._server.descendants[1:] if self._server is not None else []
+
+    def _start(self) -> None:
+        self.port = free_port()
+        # The pool starts `python` from PATH, and the workers import what the pipeline names.
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        checkout = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
+        self._server = Server(
+            [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={self.port}"],
+            log=self.log("worker-pool"),
+            healthy=lambda: listens(self.port),
+            deadline_s=START_DEADLINE_S,
+            environment={"PATH": path, "PYTHONPATH": checkout},
+        )
+        self.serve(self._server)
+
+
+def _has_task_manager(rest_port: int, name: str) -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{rest_port}/overview", timeout=2) as answer:
-            return int(json.load(answer)["taskmanagers"]) >= number
+        found = _asked(f"http://127.0.0.1:{rest_port}/taskmanagers")["taskmanagers"]
+        return any(manager["id"] == name for manager in found)
     except (OSError, ValueError, KeyError):
         return False
+
+
+def _asked(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  our own server's address
+        return json.load(answer)
 
 
 def _java(libraries: Path, *, heap: str) -> list[str]:

@@ -7,6 +7,7 @@ Belongs here: one process from start to stop.  What is started is `parts`' busin
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,13 +15,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 GUARD = Path(__file__).with_name("guard.py")
 LOOK_EVERY_S = 0.2
 STOP_DEADLINE_S = 20.0
 """More than the guard's own grace."""
+
+TEMPORARY = "tmp"
+"""Folder beside the log for what a server leaves in temporary files; whoever owns the log's folder deletes it."""
 
 LOG_LINES = 15
 """So many last lines of a log are told when a server does not come up; it only ever saw made-up people."""
@@ -58,6 +62,15 @@ def answers(url: str) -> bool:
         return False
 
 
+def children_of(process: int) -> list[int]:
+    """Process ids that this one has started and that still run; none where it has ended."""
+    try:
+        threads = [*Path(f"/proc/{process}/task").iterdir()]
+        return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    except OSError:
+        return []
+
+
 class Server:
     """One process, ended with this one.  Its output goes to `log`."""
 
@@ -74,12 +87,16 @@ class Server:
         self._command = [str(word) for word in command]
         self._healthy = healthy
         self._deadline_s = deadline_s
-        self._environment = {**os.environ, **(environment or {})}
+        self.temporary = log.absolute().parent / TEMPORARY
+        # Without performance data in /tmp, which Java keeps there whatever it is told of temporary files.
+        java = f'-XX:-UsePerfData "-Djava.io.tmpdir={self.temporary}"'
+        own = {"TMPDIR": str(self.temporary), "JDK_JAVA_OPTIONS": java}
+        self._environment = {**os.environ, **own, **(environment or {})}
         self._guard: subprocess.Popen[bytes] | None = None
 
     def start(self) -> Server:
         """Start, and wait until it is healthy.  Raises `ServerFailed`; nothing runs on then."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.temporary.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as output:
             self._guard = subprocess.Popen(  # noqa: S603  our own command
                 [sys.executable, "-I", str(GUARD), *self._command],
@@ -122,6 +139,23 @@ class Server:
         except subprocess.TimeoutExpired:
             guard.kill()
             guard.wait()
+
+    def kill(self) -> None:
+        """End it by SIGKILL, as a crash would; its children go with it.  `start` brings it back."""
+        if self._guard is None:
+            return
+        for child in children_of(self._guard.pid):
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        self._guard.wait(STOP_DEADLINE_S)
+
+    @property
+    def descendants(self) -> list[int]:
+        """Process ids of the program and of all that it has started."""
+        found = [self._guard.pid] if self._guard is not None else []
+        for parent in found:
+            found.extend(children_of(parent))
+        return found[1:]
 
     @property
     def _name(self) -> str:

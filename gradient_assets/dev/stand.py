@@ -1,8 +1,9 @@
 """All parts of the local stand together, in a process that outlives the command that started it.
 
-Belongs here: which parts there are, the keeper process, and the file by which `up`, `down` and `status` know of it.  The
-keeper holds a lock as long as it lives, so that a number in a file is never taken for a process that it is not.  The guards
-of its servers end them when it dies, however it dies.
+Belongs here: which parts there are, the keeper process, and the file by which `up`, `down` and `status` know of it.  Where
+both S3 and the secret manager are up, the sample hospitals of `network` are put onto them.  The keeper holds a lock as long
+as it lives, so that a number in a file is never taken for a process that it is not.  The guards of its servers end them when
+it dies, however it dies.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TypedDict
@@ -34,7 +36,9 @@ PARTS: dict[str, type[Part]] = {
 USUAL = ("s3", "gcs", "amazon", "bigquery", "postgres", "flink-cluster")
 """What `up` starts when nothing is named: one of each kind, the runner with two task managers."""
 
-UP_DEADLINE_S = 300.0
+UP_DEADLINE_S = 600.0
+"""All parts are up after 40 s where nothing else runs."""
+
 DOWN_DEADLINE_S = 60.0
 LOOK_EVERY_S = 0.3
 
@@ -57,13 +61,23 @@ def stand_folder() -> Path:
 
 
 def up(names: Sequence[str], say: Say) -> dict[str, Running]:
-    """Fetch and start the named parts; returns what runs.  Raises `StandError`, and `PartUnavailable` before it starts any."""
-    if status():
-        raise StandError("The stand is up already: `gradient dev status` shows it, `gradient dev down` ends it.")
+    """Fetch and start the named parts; returns what runs, which may be more where the stand is up already.
+
+    The data of an earlier stand is deleted: the secret manager and the BigQuery emulator have forgotten theirs, and half of
+    it would fit nothing.  Raises `StandError`, and `PartUnavailable` before it starts any.
+    """
     folder = stand_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        PARTS[name](folder / name).fetch(say)
+    if running := status():
+        if missing := [name for name in names if name not in running]:
+            raise StandError(f"The stand is up without {', '.join(missing)}: `gradient dev down` first.")
+        say("the stand is up already")
+        return running
+    if _held(folder):
+        raise StandError("The stand is coming up; `gradient dev status` shows it when it is there.")
+    _fetch([PARTS[name](folder / name) for name in names], say)
+    for left in folder.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left)
     _state(folder).unlink(missing_ok=True)
     say(f"starting {', '.join(names)} …")
     with (folder / "keeper.log").open("wb") as log:
@@ -81,6 +95,27 @@ def up(names: Sequence[str], say: Say) -> dict[str, Running]:
         last = (folder / "keeper.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()[-20:]
         raise StandError("\n".join(["The stand did not come up.", *last]))
     return running
+
+
+def _fetch(parts: Sequence[Part], say: Say) -> None:
+    """Fetch all.  Raises `PartUnavailable` with everything that is to be installed, before a minute was spent on a build."""
+    absent = []
+    for part in parts:
+        for tool in dict.fromkeys(tool for recipe in part.recipes for tool in recipe.tools):
+            try:
+                tool.path()
+            except PartUnavailable as error:
+                absent.append(f"{part.name}: {error}")
+    if not absent:
+        for part in parts:
+            try:
+                part.fetch(say)
+            except PartUnavailable as error:
+                absent.append(f"{part.name}: {error}")
+    if absent:
+        names = " ".join(part.name for part in parts if not any(line.startswith(f"{part.name}: ") for line in absent))
+        others = [f"The others start with: gradient dev up {names}"] if names else []
+        raise PartUnavailable("\n".join([*absent, "Nothing was started.", *others]))
 
 
 def down() -> bool:
@@ -128,12 +163,39 @@ def keep(names: Sequence[str]) -> int:
                 print(f"{name}: {error}", flush=True)  # noqa: T201  the keeper's log
                 return 1
         told = {p.name: Running(version=p.version, folder=str(p.folder), exports=p.exports()) for p in parts}
+        told |= _hospitals(parts, folder)
         new = _state(folder).with_suffix(".new")
         new.write_text(json.dumps(told, indent=1), encoding="utf-8")
         new.replace(_state(folder))
         running.callback(_state(folder).unlink, missing_ok=True)
         ended.wait()
     return 0
+
+
+def merged(running: Mapping[str, Running]) -> dict[str, str]:
+    """What to export for all parts together.
+
+    Several name Amazon's credentials: the hospitals' win over the others', and S3's over moto's, which takes any.
+    """
+    exports: dict[str, str] = {}
+    for name in sorted(running, key=lambda name: {Amazon.name: 0, "hospitals": 2}.get(name, 1)):
+        exports |= running[name]["exports"]
+    return exports
+
+
+def _hospitals(parts: Sequence[Part], folder: Path) -> dict[str, Running]:
+    """The sample hospitals, put onto the stand if it has what they need."""
+    s3 = next((part for part in parts if isinstance(part, S3)), None)
+    amazon = next((part for part in parts if isinstance(part, Amazon)), None)
+    if s3 is None or amazon is None:
+        return {}
+    from gradient_assets.dev.network import Network  # 2 s, which `status` need not wait
+
+    network = Network(s3, amazon, folder / Network.name)
+    network.furnish()
+    return {
+        network.name: Running(version="three sample hospitals", folder=str(network.folder), exports=network.exports())
+    }
 
 
 def _state(folder: Path) -> Path:

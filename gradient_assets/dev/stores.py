@@ -225,6 +225,7 @@ class Amazon(Part):
 
     def exports(self) -> dict[str, str]:
         return {
+            "GRADIENT_VAULT": "aws",
             "GRADIENT_SECRETS_ENDPOINT": self.endpoint,
             "AWS_ENDPOINT_URL_SQS": self.endpoint,
             "AWS_ACCESS_KEY_ID": "stand",

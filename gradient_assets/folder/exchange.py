@@ -22,7 +22,7 @@ from gradient_assets.pipelines.pool import WorkerPool
 from gradient_assets.pipelines.shards import StagingPlace
 from gradient_assets.pipelines.steps import Emitted, Step, WorkItem
 from gradient_assets.tables import REFUSED_METADATA, Column, TableSpec
-from resources.object_store import Bucket, BucketAddress
+from resources.buckets.object_store import Bucket, BucketAddress
 
 CHUNK_ITEMS = 1024
 """Items handed to the pool at once: their records and identifiers (some kB each) are what the parent holds in memory."""

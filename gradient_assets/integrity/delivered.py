@@ -28,7 +28,7 @@ from gradient_assets.releases.manifest import MANIFEST, REPORT, REVOKED, as_csv,
 from gradient_assets.releases.states import LogError, ReleaseLog, Standing
 from gradient_assets.tables import ALL_TABLES, MADE_RELEASE, RELEASE_MANIFEST
 from resources import Resources
-from resources.object_store import Bucket, ObjectVanished
+from resources.buckets.object_store import Bucket, ObjectVanished
 
 BESIDE = frozenset({MANIFEST, REPORT, REVOKED, "withdrawn_objects.csv"})
 """What may lie with a recipient beside the objects."""

@@ -23,9 +23,9 @@ from gradient_assets.integrity.recorded import is_changed
 from gradient_assets.integrity.records import IntegrityError
 from gradient_assets.tables import ALL_TABLES, MADE_THUMBNAILS, TableSpec
 from resources import Resources
-from resources.object_store import Bucket, ObjectVanished
+from resources.buckets.object_store import Bucket, ObjectVanished
 from resources.vault import KeyChanged, VaultError
-from resources.warehouse import Warehouse
+from resources.warehouses.warehouse import Warehouse
 
 What = Literal[
     "changed", "missing", "extra", "not recorded yet", "unreadable record", "key", "no origin", "not looked at"

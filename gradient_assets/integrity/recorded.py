@@ -22,9 +22,10 @@ from gradient_assets.integrity.records import IntegrityError
 from gradient_assets.releases import load_release
 from gradient_assets.tables import ALL_TABLES, TableSpec
 from resources import Resources
-from resources.object_store import Bucket
-from resources.staging import Staging
-from resources.warehouse import Warehouse
+from resources.buckets.object_store import Bucket
+from resources.buckets.staging import Staging
+from resources.warehouses.warehouse import Warehouse
+from resources.warehouses.warehouse_contract import Rehearsal
 
 LOOKS = 3
 """How often content and record are compared before a difference is believed: another run may be between the two."""
@@ -122,6 +123,10 @@ class RecordedWarehouse:
     def query(self, sql: str, parameters: Mapping[str, str | int] | None = None) -> pa.Table:
         """As the warehouse's."""
         return self.inner.query(sql, parameters)
+
+    def rehearse(self, queries: Mapping[str, str], parameters: Mapping[str, str | int]) -> Rehearsal:
+        """As the warehouse's."""
+        return self.inner.rehearse(queries, parameters)
 
     def search(self, spec: TableSpec, column: str, terms: str, limit: int = 20) -> pa.Table:
         """As the warehouse's."""

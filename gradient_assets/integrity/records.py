@@ -17,9 +17,9 @@ from gradient_assets import __version__
 from gradient_assets.deid.identity import SecretKey
 from gradient_assets.tables import TableSpec
 from resources import Resources
-from resources.object_store import Bucket, ObjectVanished
+from resources.buckets.object_store import Bucket, ObjectVanished
 from resources.vault import KeyChanged
-from resources.warehouse import Warehouse
+from resources.warehouses.warehouse import Warehouse
 
 WRITING = "_writing"
 """Prefix of the announcements; no table's name begins with `_`."""

@@ -7,15 +7,14 @@ row does not blind the engine to what another one says.  The result never leaves
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gradient_assets.deid.identifiers import KnownIdentifiers, joined_patient_id
 from gradient_assets.deid.text import identifiers_of_columns
-from gradient_assets.deid.verify import IdentifierIndex
 from gradient_assets.hospitals import REPORT_ROLES
 from gradient_assets.tables import DICOM_METADATA, IDENTIFIED_REPORTS
-from resources.warehouse import Warehouse
+from resources.warehouses.warehouse import Warehouse
 
 REPORT_COLUMNS = tuple(role for role in REPORT_ROLES if role != "text")
 """Columns of `identified_reports` that say who the report is about."""
@@ -41,13 +40,6 @@ class HospitalIdentifiers:
         key = joined_patient_id(patient_id) or f"\x00{record}"
         known = self.by_patient.get(key)
         self.by_patient[key] = found if known is None else known.merge(found)
-
-
-def everyone_index(warehouse: Warehouse, hospital_ids: Iterable[str]) -> IdentifierIndex:
-    """The search for every patient of these hospitals."""
-    return IdentifierIndex.build(
-        one for hospital_id in hospital_ids for one in gather(warehouse, hospital_id).everyone()
-    )
 
 
 def gather(warehouse: Warehouse, hospital_id: str) -> HospitalIdentifiers:

@@ -36,7 +36,7 @@ from gradient_assets.tables import (
     REFUSED_METADATA,
 )
 from gradient_assets.withdrawals.tombstones import Tombstones
-from resources.object_store import Bucket, ObjectVanished, StoreError
+from resources.buckets.object_store import Bucket, ObjectVanished, StoreError
 
 _HOT = (
     "series_instance_uid",
@@ -75,7 +75,8 @@ class ReadHeaders:
     beside = ()
 
     def open(self) -> None:
-        """Nothing to load."""
+        """Nothing to load; a store that is slow has to be told as that, and tried again, before the step's time is over."""
+        self.bucket = self.bucket.within(self.deadline_s)
 
     def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
         """Read the header and what it says that identifies; first of all, whether its patient was withdrawn."""
@@ -110,7 +111,7 @@ class ReadHeaders:
             if item["size"] == 0:
                 raise Refused(Reason.EMPTY_OBJECT)
             with reading():
-                source = self.bucket.open(item["object_key"], item["size"])
+                source = self.bucket.open(item["object_key"], item["size"], etag=item["etag"])
                 return headers.read_dataset(source, stop_before_pixels=True)
         except Refused as refused:
             if self.withdrawn.names_in_key(item["object_key"]):

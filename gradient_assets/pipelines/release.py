@@ -25,7 +25,7 @@ from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecor
 from gradient_assets.pipelines.texts import text_engine
 from gradient_assets.review.decisions import added_boxes
 from gradient_assets.tables import MADE_RELEASE, REFUSED_RELEASE, RELEASE_AUDIT, RELEASE_FACTS, RELEASE_MANIFEST
-from resources.object_store import Bucket
+from resources.buckets.object_store import Bucket
 
 
 @dataclass
@@ -49,6 +49,7 @@ class CleanInstances:
 
     def open(self) -> None:
         """Load rules and models."""
+        self.buckets = {hospital_id: bucket.within(self.deadline_s) for hospital_id, bucket in self.buckets.items()}
         self._cleaners = {
             hospital_id: InstanceCleaner(
                 self.profiles[hospital_id],
@@ -64,7 +65,7 @@ class CleanInstances:
         """Read the original, clean it whole, and build the row that crosses."""
         hospital = self.hospitals[item["hospital_id"]]
         with reading():
-            content = self.buckets[hospital.id].get(item["object_key"])
+            content = self.buckets[hospital.id].get(item["object_key"], etag=item["etag"])
         known, added = KnownIdentifiers.from_dict(item["identifiers"]), added_boxes(item.get("added", []))
         cleaned = self._cleaners[hospital.id].clean(content, known, added=added, accepted=item.get("accepted"))
         header = cleaned.header

@@ -29,7 +29,7 @@ from gradient_assets.tables import (
     REFUSED_IDENTIFIED_REPORTS,
 )
 from gradient_assets.withdrawals.tombstones import Tombstones
-from resources.object_store import Bucket
+from resources.buckets.object_store import Bucket
 
 SURROGATE_DRAWS = 4
 """How often surrogates are drawn before tags take their place; names are invented, so it is numbers that may hit a real one."""
@@ -51,7 +51,8 @@ class ReadReports:
     beside = ()
 
     def open(self) -> None:
-        """Nothing to load."""
+        """Nothing to load; a slow store fails before the step's time is over (`metadata.ReadHeaders`)."""
+        self.bucket = self.bucket.within(self.deadline_s)
 
     def apply(self, item: WorkItem) -> Iterator[Emitted | RefusedRecord | EmittedObject]:
         """Read the file row by row."""
@@ -60,7 +61,7 @@ class ReadReports:
         layout = report_layout(self.hospital)
         records = 0
         with reading():
-            source = self.bucket.open(item["object_key"], item["size"])
+            source = self.bucket.open(item["object_key"], item["size"], etag=item["etag"])
             for row in text.read_reports(source, layout):
                 records += 1
                 if isinstance(row, text.RefusedRow):

@@ -1,7 +1,7 @@
 """Parquet shards that workers write to a staging prefix; nothing of them is visible until the stage commits them.
 
 Belongs here: collecting the rows of one item and writing or forgetting them together.  A table behind the boundary takes
-`Crossing` records only.  Committing is `stage`'s business, merging `resources.warehouse`'s.
+`Crossing` records only.  Committing is `stage`'s business, merging `resources.warehouses.warehouse`'s.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from gradient_assets.boundary import Crossing
 from gradient_assets.tables import TableSpec
-from resources.object_store import Bucket
+from resources.buckets.object_store import Bucket
 
 ROWS_IN_MEMORY = 2_000
 """Rows held per table before they go to a shard: a report of 10 kB a row makes 20 MB, a header of 40 kB 80 MB."""

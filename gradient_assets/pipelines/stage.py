@@ -23,16 +23,17 @@ from gradient_assets.diagnostics import Diagnostics
 from gradient_assets.hospitals import Hospital
 from gradient_assets.integrity.recorded import writing_objects
 from gradient_assets.pipelines import beam_stage
+from gradient_assets.pipelines.attaching import Writes, outliving, work_named
+from gradient_assets.pipelines.flex_template import StageGraph
+from gradient_assets.pipelines.progress import Progress, counted, listening, watching
 from gradient_assets.pipelines.shards import GroupResult, ShardWriter, StagingPlace
 from gradient_assets.pipelines.steps import TRANSIENT, Step, WorkItem, refusal_row
 from gradient_assets.pipelines.worklist import Worklist, write_everyone
 from gradient_assets.tables import TableSpec
-from resources.beam import BeamEngine, PipelineFailed
-from resources.object_store import Bucket
-from resources.staging import Staging, fresh_staging
-from resources.warehouse import Warehouse
-
-PROGRESS_EVERY_S = 2.0
+from resources.buckets.object_store import Bucket
+from resources.buckets.staging import Staging, fresh_staging
+from resources.engines.beam import BeamEngine, PipelineFailed
+from resources.warehouses.warehouse import Warehouse
 
 STAGING = "_staging"
 """Prefix of a bucket under which a stage's objects wait until they are committed."""
@@ -138,12 +139,22 @@ class StageRun:
             if everyone is not None:
                 write_everyone(places["identified"], everyone)
             expected, worklist = self._plan(work, known, places["identified"])
-            result = self._process(step, worklist, places)
+            tokens = work_named(step.stage, step.version, expected - known)
+            fresh = {zone: visible, "identified": private} | ({} if objects is None else {"objects": staged})
+            writes = ending.enter_context(
+                outliving(self.beam if worklist.items else None, self._job_name(step), tokens, fresh)
+            )
+            places |= {place: StagingPlace(staging.bucket, staging.uri) for place, staging in writes.stagings.items()}
+            if self.diagnostics is not None and writes.stagings is not fresh:
+                ending.callback(self.diagnostics.take, places["identified"].bucket.under("diagnostics"))
+            result = self._process(step, worklist, places, writes)
             self._check(step, expected - known, result, places)
             with writing_objects(self.warehouse, step.made if objects is not None else None, self.partition):
                 if objects is not None:
-                    objects.publish(staged)
-                self._commit(step, result, gone=known - expected, todo=expected - known)
+                    objects.publish(writes.stagings["objects"])
+                # Also what vanished before it was read: under its old etag it is never listed again.
+                before = known | self.warehouse.tokens(step.refusals, self.partition)
+                self._commit(step, result, gone=before - expected, todo=expected - known)
                 self.settle((*(() if step.made is None else (step.made,)), *step.beside, step.output))
                 if objects is not None:
                     objects.remove_orphans()
@@ -239,23 +250,36 @@ class StageRun:
         worklist.close()
         return expected, worklist
 
-    def _process(self, step: Step, worklist: Worklist, places: dict[str, StagingPlace]) -> GroupResult:
+    def _job_name(self, step: Step) -> str:
+        return f"{step.stage.replace('_', '-')}-{self.partition}"
+
+    def _process(self, step: Step, worklist: Worklist, places: dict[str, StagingPlace], writes: Writes) -> GroupResult:
         if not worklist.items:
             return GroupResult()
-        plan = beam_stage.StagePlan(step, self.hospitals, places, beam_stage.default_processes())
-        progress = _Progress(step.stage, worklist.items, self.say)
-        unlisten = beam_stage.listen(progress.done)
+        if writes.done:
+            self.say(f"{step.stage}: the job that an earlier run started is done")
+            return beam_stage.read_manifest(places["identified"])
+        elsewhere = self.beam.runner != "embedded"
+        plan = beam_stage.StagePlan(step, self.hospitals, places, beam_stage.default_processes(), tells=elsewhere)
+        place = places["identified"]
+        progress = Progress(step.stage, worklist.items, self.say)
         try:
-            name = f"{step.stage.replace('_', '-')}-{self.partition}"
-            self.beam.run(beam_stage.build(plan, worklist.chunks), name=name, on_progress=self.say)
+            with watching(place, progress) if elsewhere else listening(progress):
+                # The plan is placed when a job is built: one that is waited for reads the plan that it was started with.
+                counters = self.beam.run(
+                    StageGraph(plan, worklist.chunks),
+                    name=self._job_name(step),
+                    on_progress=self.say,
+                    attach=writes.attach,
+                )
         except PipelineFailed as failed:
-            failure = beam_stage.read_failure(places["identified"])
+            failure = beam_stage.read_failure(place)
             if failure is None:
                 raise
             raise StageError(failure) from failed
-        finally:
-            unlisten()
-        return beam_stage.read_manifest(places["identified"])
+        if elsewhere:
+            self.say(counted(step.stage, counters))
+        return beam_stage.read_manifest(place)
 
     def _check(self, step: Step, todo: set[str], result: GroupResult, places: dict[str, StagingPlace]) -> None:
         outcome: set[str] = set()
@@ -304,18 +328,3 @@ class StageRun:
         for batch in self.warehouse.scan(step.refusals, self.partition, columns=("reason",)):
             reasons.update(batch["reason"].to_pylist())
         return reasons
-
-
-class _Progress:
-    """Says how far a stage is, at most every `PROGRESS_EVERY_S` seconds."""
-
-    def __init__(self, stage: str, total: int, say: Callable[[str], None]) -> None:
-        self._stage, self._total, self._say = stage, total, say
-        self._done = 0
-        self._last = time.monotonic()
-
-    def done(self, items: int) -> None:
-        self._done += items
-        if time.monotonic() - self._last >= PROGRESS_EVERY_S:
-            self._last = time.monotonic()
-            self._say(f"{self._stage}: {self._done} of {self._total}")

@@ -20,7 +20,7 @@ from gradient_assets.pipelines.metadata import key_part, reading
 from gradient_assets.pipelines.steps import Emitted, EmittedObject, RefusedRecord, WorkItem
 from gradient_assets.review.decisions import added_boxes
 from gradient_assets.tables import MADE_THUMBNAILS, PIXEL_TEXT, REFUSED_THUMBNAILS
-from resources.object_store import Bucket
+from resources.buckets.object_store import Bucket
 
 
 @dataclass
@@ -42,6 +42,7 @@ class MakeThumbnails:
 
     def open(self) -> None:
         """Load the models, so that a missing one is an error of the set-up."""
+        self.bucket = self.bucket.within(self.deadline_s)
         settings = self.hospital.pixels
         self._triage = pixels.Triage(settings.audit_share) if settings.triage else None
         self._engine = pixels.PixelEngine(self.finder, keep=keep_policy(self.profile), triage=self._triage)
@@ -49,7 +50,7 @@ class MakeThumbnails:
     def redacted(self, item: WorkItem) -> tuple[Dataset, pixels.CleanedPixels]:
         """The object as it was sent, and what the pixel engine makes of it.  Raises `Refused`."""
         with reading():
-            content = self.bucket.get(item["object_key"])
+            content = self.bucket.get(item["object_key"], etag=item["etag"])
         dataset = headers.read_dataset(content)
         audited = self._triage is not None and self._triage.draws(
             self.pseudonymizer.token("triage-audit", item["object_key"])

@@ -25,8 +25,8 @@ from gradient_assets.pipelines.metadata import as_date
 from gradient_assets.pipelines.steps import WorkItem
 from gradient_assets.review.decisions import Decision
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DICOM_METADATA, IDENTIFIED_REPORTS
-from resources.object_store import ObjectStat
-from resources.warehouse import Warehouse
+from resources.buckets.object_store import ObjectStat
+from resources.warehouses.warehouse import Warehouse
 
 DATE_WINDOW_DAYS = 3
 """A report is linked to the patient's only study within so many days: reports are dictated and signed days later."""
@@ -125,10 +125,14 @@ class WorkSource:
     def pixels(self, version: str, decisions: Mapping[str, Decision] = MappingProxyType({})) -> Iterator[WorkItem]:
         """The object of each instance whose header crossed the boundary, with what was decided about it in review."""
         for row in self._originals(self._crossed()):
-            looking = self.hospital.pixels.looking
-            token = self.identity.token("pixels", version, looking, row["object_key"], row["etag"], str(row["size"]))
+            token = self.pixel_token(self.identity, version, row)
             item = self._item(token, row["object_key"], etag=row["etag"], size=row["size"])
             yield _decided(item, self.identity, decisions, self.former)
+
+    def pixel_token(self, identity: Pseudonymizer, version: str, place: Mapping[str, Any]) -> str:
+        """The work token of an object's pixels, without a decision in it, under one version of the key."""
+        parts = (self.hospital.pixels.looking, place["object_key"], place["etag"], str(place["size"]))
+        return identity.token("pixels", version, *parts)
 
     def release(
         self,

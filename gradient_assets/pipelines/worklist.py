@@ -18,6 +18,11 @@ CHUNK_ITEMS = 256
 """Items of a chunk: with a header of 40 kB each, 10 MB."""
 
 
+def chunk_name(number: int) -> str:
+    """The name of a chunk, counted from 0."""
+    return f"work-{number:06d}.jsonl"
+
+
 @dataclass
 class Worklist:
     """Collects items and writes a chunk whenever it is full."""
@@ -37,7 +42,7 @@ class Worklist:
     def close(self) -> None:
         """Write the chunk that is open, if it holds anything."""
         if self._open:
-            name = f"work-{len(self.chunks):06d}.jsonl"
+            name = chunk_name(len(self.chunks))
             lines = "\n".join(json.dumps(item, ensure_ascii=True) for item in self._open)
             self.place.bucket.put(name, lines.encode())
             self.chunks.append(name)

@@ -26,7 +26,7 @@ from gradient_assets.quarantine.decisions import (
 from gradient_assets.quarantine.listing import Refusal, Today, Wanted
 from gradient_assets.tables import QUARANTINE_STATUS
 from resources import Resources
-from resources.warehouse import Warehouse
+from resources.warehouses.warehouse import Warehouse
 
 
 def chosen(found: Iterable[Refusal], wanted: Wanted) -> list[Refusal]:

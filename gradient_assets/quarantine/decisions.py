@@ -24,8 +24,8 @@ from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.steps import WorkItem
 from gradient_assets.seals import Seals
 from gradient_assets.tables import TOKEN_PATTERN
+from resources.buckets.object_store import Bucket
 from resources.environment import Resources
-from resources.object_store import Bucket
 
 Action = Literal["retry", "accept", "drop"]
 Status = Literal["open", "accepted", "dropped"]

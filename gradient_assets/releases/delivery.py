@@ -35,8 +35,8 @@ from gradient_assets.releases.states import (
 )
 from gradient_assets.releases.verification import outcomes_of
 from gradient_assets.tables import RELEASE_FACTS, RELEASE_MANIFEST
+from resources.buckets.object_store import ObjectVanished
 from resources.environment import Resources
-from resources.object_store import ObjectVanished
 from resources.vault import VaultError
 
 RACES = 5

@@ -183,11 +183,13 @@ def _reviewed(resources: Resources, hospitals: Iterable[Hospital], audits: list[
         decisions = decisions_of(resources, hospital.id)
         if not decisions:
             continue
-        identity = Pseudonymizer(resources.key(hospital.secret_name), hospital.id)
+        # As the stages: what was decided before a rotation of the key holds on, under the object's name of then.
+        keys = (resources.key(hospital.secret_name), *resources.former_keys(hospital.secret_name))
+        scopes = [Pseudonymizer(key, hospital.id) for key in keys]
         for row in audits:
             if row["hospital_id"] == hospital.id:
-                decision = decisions.get(identity.token("object", row["object_key"]))
-                verdicts.update([decision.verdict] if decision else [])
+                names = (scope.token("object", row["object_key"]) for scope in scopes)
+                verdicts.update([next((decisions[name].verdict for name in names if name in decisions), "")])
     return Sample(verdicts["accept"] + verdicts["box"], verdicts["box"])
 
 

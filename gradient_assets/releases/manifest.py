@@ -14,8 +14,8 @@ from typing import Any
 
 from gradient_assets.releases.requests import Release
 from gradient_assets.tables import RELEASE_MANIFEST
-from resources.object_store import Bucket, ObjectVanished
-from resources.warehouse import Warehouse
+from resources.buckets.object_store import Bucket, ObjectVanished
+from resources.warehouses.warehouse import Warehouse
 
 MANIFEST, REPORT, REVOKED = "manifest.csv", "report.html", "revoked.csv"
 """What lies beside the objects; the last one only after a release was revoked."""

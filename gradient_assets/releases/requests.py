@@ -11,7 +11,7 @@ import re
 from dataclasses import asdict, dataclass
 
 from gradient_assets.cohort import cohort_condition
-from resources.object_store import Bucket, ObjectVanished
+from resources.buckets.object_store import Bucket, ObjectVanished
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{1,59}")
 PREPARED = "_prepared"

@@ -24,8 +24,8 @@ from typing import Literal, cast, get_args
 
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.releases.requests import Release, ReleaseError
+from resources.buckets.object_store import Bucket, ObjectExists
 from resources.environment import Resources
-from resources.object_store import Bucket, ObjectExists
 
 State = Literal["draft", "verified", "approved", "delivered", "revoked"]
 Change = Literal["draft", "verified", "approval", "delivered", "reduced", "revoked"]

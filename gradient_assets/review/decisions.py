@@ -16,8 +16,8 @@ from datetime import datetime
 from typing import Any, Literal, cast, get_args
 
 from gradient_assets.deid.pixels.boxes import ALL_FRAMES, Box
+from resources.buckets.object_store import Bucket
 from resources.environment import Resources
-from resources.object_store import Bucket
 
 Verdict = Literal["accept", "box", "quarantine"]
 

@@ -7,7 +7,7 @@ sample.  What is shown of an instance is `redaction`'s business.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from gradient_assets.deid.headers import replaced_uid
@@ -19,12 +19,12 @@ from gradient_assets.pipelines.thumbnails import MakeThumbnails
 from gradient_assets.pipelines.work import WorkSource
 from gradient_assets.review.decisions import SOURCE, Decision, ReviewError
 from gradient_assets.tables import DICOM_METADATA, PIXEL_TEXT
-from resources.warehouse import Warehouse
+from resources.warehouses.warehouse import Warehouse
 
 Only = Literal["all", "redacted", "unsure", "sample"]
 
 UNSURE_SCORE = 0.6
-"""The finder keeps boxes in which it read nothing from this score on (`finding.UNREAD_SCORE`); below, it was in doubt."""
+"""The finder keeps boxes in which it read nothing from this score on (`gate.UNREAD_SCORE`); below, it was in doubt."""
 
 MANY_BOXES = 40
 """Boxes on one frame.  Burned-in overlays of scanners have up to about 30 lines; more is a form, a table or texture."""
@@ -119,6 +119,28 @@ def subjects(source: WorkSource, step: MakeThumbnails, decisions: Mapping[str, D
         elif about is not None and about.verdict != "no_pixels":
             found.append(Subject(item, uid, about.verdict, about.boxes, about.lowest, about.doubts(step.finder.name)))
     return sorted(_chosen(found, only), key=lambda subject: _place(subject, decisions.get(subject.pseudonym)))
+
+
+def carried_over(
+    source: WorkSource, version: str, decisions: Mapping[str, Decision]
+) -> tuple[dict[str, Decision], dict[str, tuple[str, ...]]]:
+    """Decisions under the objects' names of today, and each such name with those before it, which a file may still have.
+
+    A rotation of the key renames every object and work token; what a person has seen is the same.  A decision under a newer
+    name counts, as for the stages.
+    """
+    found, former_names = dict(decisions), {}
+    for item in source.pixels(version):
+        name = item["object_pseudonym"]
+        former = {one.token("object", item["object_key"]): one for one in source.former}
+        former_names[name] = tuple(former)
+        older = next((one for one in former if one in decisions), None)
+        if name not in decisions and older is not None:
+            decision = decisions[older]
+            same = decision.made_on == source.pixel_token(former[older], version, item)
+            made_on = item["work_token"] if same else decision.made_on
+            found[name] = replace(decision, object_pseudonym=name, made_on=made_on)
+    return found, former_names
 
 
 def is_pending(subject: Subject, decision: Decision | None) -> bool:

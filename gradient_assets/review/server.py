@@ -27,7 +27,7 @@ from gradient_assets.pipelines.steps import foreseen
 from gradient_assets.review.decisions import ReviewError
 from gradient_assets.review.redaction import View
 from gradient_assets.review.session import NotReady, Session
-from resources.object_store import StoreError
+from resources.buckets.object_store import StoreError
 
 ADDRESS = "127.0.0.1"
 

@@ -30,10 +30,10 @@ from gradient_assets.review.decisions import (
     forget_decision,
     save_decision,
 )
-from gradient_assets.review.listing import Only, Subject, is_pending, subjects
+from gradient_assets.review.listing import Only, Subject, carried_over, is_pending, subjects
 from gradient_assets.review.redaction import Redacted, Redactor, View
+from resources.buckets.object_store import Bucket
 from resources.environment import Resources
-from resources.object_store import Bucket
 
 WAIT_S = 2.0
 """How long an answer may wait for a redaction that is under way, before it says so."""
@@ -53,6 +53,8 @@ class Session:
     decisions: dict[str, Decision] = field(repr=False)
     bucket: Bucket
     redactor: Redactor
+    former_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    """Object pseudonym → those under the versions of the key before."""
     _seen: set[str] = field(default_factory=set, repr=False)
     _undo: list[tuple[int, Decision | None]] = field(default_factory=list, repr=False)
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
@@ -68,19 +70,20 @@ class Session:
         """
         check_reviewer(reviewer)
         identity = Pseudonymizer(resources.key(hospital.secret_name), hospital.id)
-        decisions = decisions_of(resources, hospital.id)
-        source = WorkSource(hospital, resources.warehouse, identity)
+        former = tuple(Pseudonymizer(key, hospital.id) for key in resources.former_keys(hospital.secret_name))
+        source = WorkSource(hospital, resources.warehouse, identity, former)
         finder = finder or resources.text_finder
         originals = resources.hospital_bucket(hospital, "dicoms")
         profile = Profile.of(hospital.profile)
         version = stage_version(finder, profile)
         step = MakeThumbnails(hospital, originals, identity, profile, finder, version=version)
+        decisions, former_names = carried_over(source, step.version, decisions_of(resources, hospital.id))
         listed = subjects(source, step, decisions, only)
         if not listed:
             which = "" if only == "all" else f" with --only {only}"
             raise ReviewError(f"Hospital '{hospital.id}' has nothing to review{which}.")
         bucket = decisions_bucket(resources, hospital.id)
-        return cls(hospital.id, reviewer, listed, decisions, bucket, Redactor(step))
+        return cls(hospital.id, reviewer, listed, decisions, bucket, Redactor(step), former_names)
 
     @property
     def decisions_made(self) -> int:
@@ -199,6 +202,9 @@ class Session:
         else:
             save_decision(self.bucket, decision)
             self.decisions[pseudonym] = decision
+        # Or the stages would go by what was decided before a rotation, once nothing stands under today's name.
+        for name in self.former_names.get(pseudonym, ()):
+            forget_decision(self.bucket, name)
 
     def _subject(self, index: int) -> Subject:
         if not 0 <= index < len(self.subjects):

@@ -2,7 +2,7 @@
 
 Belongs here: what a row is and what each column means; for de-identified and public tables also why each
 column may cross the boundary (`boundary` builds rows from exactly these columns, nothing else).  How a table is stored is
-`resources.warehouse`'s business; what fills it, that of `assets`.
+`resources.warehouses.warehouse`'s business; what fills it, that of `assets`.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ ALL_TABLES: tuple[TableSpec, ...] = (
 """Every table, in the order of the diagram."""
 
 BY_NAME: dict[str, TableSpec] = {spec.full_name: spec for spec in ALL_TABLES}
-"""`zone.table` to its spec: what `resources.dialect` resolves names with."""
+"""`zone.table` to its spec: what `resources.warehouses.dialect` resolves names with."""
 
 __all__ = [
     "ACCESSION_PATTERN",

@@ -1,6 +1,6 @@
 """Column lineage of the SQL assets, for Dagster's own view and as a table that the open-source UI shows.
 
-Belongs here: turning `resources.dialect`'s lineage into metadata.
+Belongs here: turning `resources.warehouses.dialect`'s lineage into metadata.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import dagster as dg
 from gradient_assets import boundary
 from gradient_assets.sql import statement
 from gradient_assets.tables import TableSpec
-from resources.dialect import lineage
+from resources.warehouses.dialect import lineage
 
 
 @lru_cache(maxsize=16)

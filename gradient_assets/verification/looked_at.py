@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from gradient_assets.seals import SealBroken, Seals
-from resources.object_store import Bucket, ObjectVanished
+from resources.buckets.object_store import Bucket, ObjectVanished
 
 PREFIX = "_looked_at"
 

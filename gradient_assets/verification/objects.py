@@ -29,8 +29,8 @@ from gradient_assets.deid.verify.profile import Promise, file_breaches
 from gradient_assets.verification.found import Found, Spare, nothing
 from gradient_assets.verification.looked_at import LookedAt
 from gradient_assets.verification.originals import groups
-from resources.object_store import Bucket
-from resources.warehouse import Warehouse
+from resources.buckets.object_store import Bucket
+from resources.warehouses.warehouse import Warehouse
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import date, datetime
 
 from gradient_assets.deid.verify.levels import Level, level_of_json
 from gradient_assets.tables import DICOM_METADATA, IDENTIFIED_REPORTS, MADE_DEIDENTIFIED_REPORTS, TableSpec
-from resources.warehouse import Warehouse
+from resources.warehouses.warehouse import Warehouse
 
 AT_A_TIME = 50_000
 """Headers held at a time: 10 kB each and 1.5 kB packed, 75 MB."""

@@ -6,9 +6,9 @@ puts aside what they find; each blocking check takes one of them anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import cast
 
 from gradient_assets.deid.headers import Profile
@@ -16,18 +16,14 @@ from gradient_assets.deid.pixels import TextFinder
 from gradient_assets.deid.pixels.finders import described
 from gradient_assets.deid.reasons import Reason
 from gradient_assets.deid.verify import IdentifierIndex
-from gradient_assets.deid.verify.names import people
 from gradient_assets.deid.verify.pictures import KnownWords, Reader
 from gradient_assets.hospitals import Hospital, Registry
-from gradient_assets.pipelines.known import everyone_index, gather
 from gradient_assets.quarantine.spared import Spared
 from gradient_assets.releases import Release
 from gradient_assets.seals import Seals
 from gradient_assets.tables import (
     DEIDENTIFIED_METADATA,
     DEIDENTIFIED_REPORTS,
-    DICOM_METADATA,
-    IDENTIFIED_REPORTS,
     MADE_RELEASE,
     PIXEL_TEXT,
     RELEASE_MANIFEST,
@@ -35,12 +31,13 @@ from gradient_assets.tables import (
 )
 from gradient_assets.verification import objects, rows
 from gradient_assets.verification.found import Found
+from gradient_assets.verification.known import index_of, name_parts_of
 from gradient_assets.verification.looked_at import PREFIX as BEFORE
 from gradient_assets.verification.looked_at import LookedAt
 from gradient_assets.verification.objects import Looking, Written
 from gradient_assets.verification.originals import origins
 from resources import Resources, SettingsError
-from resources.warehouse import Warehouse
+from resources.warehouses.warehouse import Warehouse
 
 SHARE = "GRADIENT_THUMBNAILS_READ"
 
@@ -96,7 +93,7 @@ class Verifier:
     @cached_property
     def index(self) -> IdentifierIndex:
         """Every identifier known for the hospitals."""
-        return index_of(self.warehouse, tuple(self.hospitals))
+        return index_of(self.resources, self.hospitals.values())
 
     @cached_property
     def spared(self) -> Spared:
@@ -191,7 +188,7 @@ class Verifier:
         name = described(cast("TextFinder", self.reader))
         seals = Seals.of(self.resources, self.secret_name, BEFORE)
         before = LookedAt(self.resources.release_requests, seals, self.partition, name)
-        words = KnownWords(self.index, _name_parts(self.warehouse, tuple(self.hospitals)))
+        words = KnownWords(self.index, name_parts_of(self.resources, self.hospitals.values()))
         return Looking(self.reader, words, before, marks)
 
     # everything at once, for the asset
@@ -270,47 +267,3 @@ def share_of(resources: Resources) -> float:
 def is_drawn(token: str, share: float) -> bool:
     """Whether an object belongs to the share that is read.  Tokens are keyed: nobody can choose to be left out."""
     return share >= 1 or not token or int(token[:8], 16) < share * 2**32
-
-
-def index_of(warehouse: Warehouse, hospital_ids: tuple[str, ...]) -> IdentifierIndex:
-    """Every identifier known for these hospitals; built once per content of the identified tables."""
-    return _index(_Key(warehouse, hospital_ids, _digests(warehouse, hospital_ids)))
-
-
-def _digests(warehouse: Warehouse, hospital_ids: Iterable[str]) -> tuple[str, ...]:
-    specs = (DICOM_METADATA, IDENTIFIED_REPORTS)
-    return tuple(warehouse.content_digest(spec, one) for one in hospital_ids for spec in specs)
-
-
-@dataclass(frozen=True, eq=False)
-class _Key:
-    warehouse: Warehouse
-    hospital_ids: tuple[str, ...]
-    digests: tuple[str, ...]
-
-    def __hash__(self) -> int:
-        return hash((self.hospital_ids, self.digests))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and (self.hospital_ids, self.digests) == (other.hospital_ids, other.digests)
-
-
-@lru_cache(maxsize=4)
-def _index(key: _Key) -> IdentifierIndex:
-    return everyone_index(key.warehouse, key.hospital_ids)
-
-
-def _name_parts(warehouse: Warehouse, hospital_ids: tuple[str, ...]) -> frozenset[str]:
-    return _parts(_Key(warehouse, hospital_ids, _digests(warehouse, hospital_ids)))
-
-
-@lru_cache(maxsize=4)
-def _parts(key: _Key) -> frozenset[str]:
-    return frozenset(
-        part
-        for hospital_id in key.hospital_ids
-        for known in gather(key.warehouse, hospital_id).everyone()
-        for value in known.patient_names
-        for name in people(value)
-        for part in name.parts
-    )

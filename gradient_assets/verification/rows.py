@@ -22,7 +22,7 @@ from gradient_assets.deid.verify.profile import Promise, profile_breaches
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DEIDENTIFIED_REPORTS, MADE_DEIDENTIFIED_METADATA, TableSpec
 from gradient_assets.verification.found import Found
 from gradient_assets.verification.originals import groups, origins, study_date_bounds, study_dates_of_reports
-from resources.warehouse import Warehouse
+from resources.warehouses.warehouse import Warehouse
 
 SpareInRow = Callable[[dict[str, Any], list[str]], frozenset[str]]
 """Which of the kinds that were found in a row somebody accepted there."""

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-import ahocorasick
+from ahocorasick_rs import AhoCorasick
 
 from gradient_assets.hospitals import Hospital
 from gradient_assets.quarantine.decisions import PREFIX as QUARANTINE_LOG
@@ -26,8 +26,8 @@ from gradient_assets.withdrawals.sweep import Withdrawn, decisions_about, partit
 from gradient_assets.withdrawals.tombstones import PATIENT
 from gradient_assets.withdrawals.withdraw import staging_places
 from resources import Resources
-from resources.object_store import Bucket
-from resources.warehouse import ZONES, Warehouse
+from resources.buckets.object_store import Bucket
+from resources.warehouses.warehouse import ZONES, Warehouse
 
 SHORTEST_IN_TEXT = 4
 """Signs of an id below which it is compared with columns of ids alone: `12` stands in every date."""
@@ -55,19 +55,15 @@ class Names:
     """Finds any of the names in a text, in one pass; a name within a longer one does not count."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._automaton = ahocorasick.Automaton()
-        for name in names:
-            self._automaton.add_word(name.casefold(), len(name.casefold()))
-        self.count = len(self._automaton)
-        if self.count:
-            self._automaton.make_automaton()
+        folded = sorted({name.casefold() for name in names} - {""})
+        self.count = len(folded)
+        self._automaton = AhoCorasick(folded, store_patterns=False)
 
     def stand_in(self, text: str) -> bool:
         """Whether any of them does."""
-        if not self.count:
-            return False
         folded = text.casefold()
-        return any(self._is_whole(folded, end - length + 1, end + 1) for end, length in self._automaton.iter(folded))
+        matches = self._automaton.find_matches_as_indexes(folded, overlapping=True)
+        return any(self._is_whole(folded, start, end) for _, start, end in matches)
 
     @staticmethod
     def _is_whole(text: str, start: int, end: int) -> bool:

@@ -22,8 +22,8 @@ from gradient_assets.releases.states import ReleaseLog
 from gradient_assets.tables import RELEASE_MANIFEST
 from gradient_assets.withdrawals.sweep import Withdrawn, remove_rows
 from resources import Resources
-from resources.object_store import Bucket, ObjectVanished
-from resources.warehouse import Warehouse
+from resources.buckets.object_store import Bucket, ObjectVanished
+from resources.warehouses.warehouse import Warehouse
 
 WITHDRAWN_OBJECTS = "withdrawn_objects.csv"
 """Beside the manifest of a delivery: what the recipient has to delete, over all withdrawals since."""

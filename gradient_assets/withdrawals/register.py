@@ -25,7 +25,7 @@ from gradient_assets.deid.identity import Pseudonymizer, SecretKey
 from gradient_assets.hospitals import Hospital
 from gradient_assets.withdrawals.tombstones import Tombstones, digester
 from resources import Resources
-from resources.object_store import Bucket, ObjectExists
+from resources.buckets.object_store import Bucket, ObjectExists
 
 PREFIX = "_withdrawals"
 """Begins with what no release's name begins with."""

@@ -39,9 +39,9 @@ from gradient_assets.tables import (
 from gradient_assets.withdrawals.register import Register, Traces, identities_of, load_register
 from gradient_assets.withdrawals.traces import HEADER_COLUMNS, RECORD_COLUMNS, header_identifiers
 from resources import Resources
-from resources.object_store import Bucket
-from resources.warehouse import Warehouse
-from resources.warehouse_contract import WORK_TOKEN
+from resources.buckets.object_store import Bucket
+from resources.warehouses.warehouse import Warehouse
+from resources.warehouses.warehouse_contract import WORK_TOKEN
 
 _PSEUDONYMOUS = (
     ("patient_pseudonym", "patients"),

@@ -28,7 +28,7 @@ from gradient_assets.withdrawals.tombstones import (
     report_identifiers,
     says,
 )
-from resources.warehouse import Warehouse
+from resources.warehouses.warehouse import Warehouse
 
 HEADER_COLUMNS = (
     "patient_id",

@@ -44,9 +44,9 @@ from gradient_assets.withdrawals.sweep import (
 from gradient_assets.withdrawals.tombstones import PATIENT, digest, digester
 from gradient_assets.withdrawals.traces import belongings, collect
 from resources import Resources
-from resources.object_store import Bucket, StoreError
-from resources.staging import fresh_staging
-from resources.warehouse import ZONES, Warehouse
+from resources.buckets.object_store import Bucket, StoreError
+from resources.buckets.staging import fresh_staging
+from resources.warehouses.warehouse import ZONES, Warehouse
 
 STAGING = "_staging"
 """Prefix under which a stage's objects wait (`pipelines.stage`, which can't be imported without Beam)."""

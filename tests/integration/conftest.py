@@ -14,7 +14,7 @@ import pytest
 from gradient_assets.dev.bigquery import BigQuery
 from gradient_assets.dev.postgres import Postgres
 from gradient_assets.dev.recipes import PartUnavailable
-from gradient_assets.dev.runners import FlinkCluster, FlinkLocal, Prism
+from gradient_assets.dev.runners import FlinkCluster, FlinkLocal, Prism, WorkerPool
 from gradient_assets.dev.stores import S3, Amazon, Gcs
 
 HERE = Path(__file__).parent
@@ -63,6 +63,7 @@ postgres = part_fixture(Postgres)
 prism = part_fixture(Prism)
 flink_local = part_fixture(FlinkLocal)
 flink_cluster = part_fixture(FlinkCluster)
+worker_pool = part_fixture(WorkerPool)
 
 
 @pytest.hookimpl(wrapper=True)

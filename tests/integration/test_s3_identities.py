@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gradient_assets.dev.stores import REGION
-from resources.object_store import AccessDenied, Bucket, BucketAddress, ObjectVanished, StoreError, StoreUnavailable
+from resources.buckets.object_store import AccessDenied, Bucket, BucketAddress, ObjectVanished, StoreUnavailable
 from resources.vault import FileVault
 
 HOSPITALS = ("st-mary", "north-clinic")
@@ -64,15 +64,7 @@ OPERATIONS = {
 }
 
 
-LISTING_DENIED = pytest.mark.xfail(
-    raises=StoreUnavailable,
-    reason="obstore tells a listing's 403 as GenericError, and `_guarded` goes by the type alone",
-)
-
-
-@pytest.mark.parametrize(
-    "operation", [pytest.param(name, marks=LISTING_DENIED if name == "list" else ()) for name in OPERATIONS]
-)
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_hospitals_credentials_do_nothing_in_anothers_bucket(bucket_of, clean, operation):
     own = bucket_of("st-mary")
     own.put("a", b"of st-mary")
@@ -91,7 +83,7 @@ def test_a_hospitals_own_credentials_do_everything(bucket_of, clean, operation):
 
 
 def test_a_listing_that_is_denied_is_an_error_and_no_empty_listing(bucket_of):
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(AccessDenied) as caught:
         list(bucket_of("st-mary", opened_as="north-clinic").listing())
     assert caught.value.__context__ is None
 
@@ -134,7 +126,7 @@ def test_an_empty_object_is_listed_and_read(bucket_of, clean):
     bucket = bucket_of("st-mary")
     assert [(found.key, found.size) for found in bucket.listing()] == [("empty", 0)]
     assert bucket.get("empty") == b""
-    assert bucket.open("empty", 0).read() == b""
+    assert bucket.open("empty", 0, etag=bucket.stat("empty").etag).read() == b""
 
 
 def test_a_multipart_object_is_read_by_ranges_across_its_parts(bucket_of, clean):
@@ -151,7 +143,7 @@ def test_a_multipart_object_is_read_by_ranges_across_its_parts(bucket_of, clean)
     assert stat.size == len(first) + len(second)
     assert stat.etag.endswith("-2"), "S3 marks how many parts there were; the etag is then no MD5"
     assert bucket.get_range("parts", len(first) - 2, 4) == b"\x01\x01\x02\x02"
-    stream = bucket.open("parts", stat.size)
+    stream = bucket.open("parts", stat.size, etag=stat.etag)
     stream.seek(len(first))
     assert stream.read() == second
 
@@ -171,7 +163,11 @@ def test_an_object_deleted_after_the_listing_has_vanished(bucket_of, clean):
     bucket = bucket_of("st-mary")
     listed = next(bucket.listing())
     clean.delete_object(Bucket="st-mary-dicoms", Key="a")
-    for read in (lambda: bucket.get("a"), lambda: bucket.stat("a"), lambda: bucket.open("a", listed.size).read()):
+    for read in (
+        lambda: bucket.get("a"),
+        lambda: bucket.stat("a"),
+        lambda: bucket.open("a", listed.size, etag=listed.etag).read(),
+    ):
         with pytest.raises(ObjectVanished):
             read()
 
@@ -182,7 +178,32 @@ def test_an_object_that_became_shorter_after_the_listing_has_vanished(bucket_of,
     listed = next(bucket.listing())
     clean.put_object(Bucket="st-mary-dicoms", Key="a", Body=b"x" * 10)
     with pytest.raises(ObjectVanished):
-        bucket.open("a", listed.size).read()
+        bucket.open("a", listed.size, etag=listed.etag).read()
+
+
+@pytest.mark.parametrize("parts", [False, True], ids=["at once", "in parts"])
+def test_an_object_replaced_after_the_listing_has_vanished(bucket_of, clean, parts):
+    if parts:
+        upload = clean.create_multipart_upload(Bucket="st-mary-dicoms", Key="a")["UploadId"]
+        where = {"Bucket": "st-mary-dicoms", "Key": "a", "UploadId": upload}
+        part = clean.upload_part(**where, PartNumber=1, Body=b"x" * 200_000)["ETag"]
+        clean.complete_multipart_upload(**where, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part}]})
+    else:
+        clean.put_object(Bucket="st-mary-dicoms", Key="a", Body=b"x" * 200_000)
+    bucket = bucket_of("st-mary")
+    listed = next(bucket.listing())
+    assert bucket.get("a", etag=listed.etag) == b"x" * 200_000
+    stream = bucket.open("a", listed.size, etag=listed.etag)
+    assert stream.read(100) == b"x" * 100
+    clean.put_object(Bucket="st-mary-dicoms", Key="a", Body=b"y" * 200_000)
+    for read in (
+        lambda: bucket.get("a", etag=listed.etag),
+        lambda: bucket.get_range("a", 5, 10, etag=listed.etag),
+        stream.read,
+    ):
+        with pytest.raises(ObjectVanished, match="replaced"):
+            read()
+    assert bucket.get("a", etag=next(bucket.listing()).etag) == b"y" * 200_000
 
 
 def test_a_right_taken_after_the_listing_denies_the_read(s3, bucket_of, accounts):
@@ -211,7 +232,7 @@ def test_a_right_taken_after_the_listing_denies_the_read(s3, bucket_of, accounts
     client.delete_bucket_policy(Bucket="for-a-while-dicoms")
     with pytest.raises(AccessDenied):
         reader.get("a")
-    with pytest.raises(StoreError):
+    with pytest.raises(AccessDenied):
         list(reader.listing())
 
 
@@ -230,5 +251,5 @@ def test_a_listing_over_many_pages_is_complete_and_sorted(bucket_of, clean):
 
 def test_a_bucket_that_is_not_there_is_an_error_and_no_empty_listing(vault):
     missing = Bucket(BucketAddress("s3://nowhere-dicoms", "hospital/st-mary/bucket", retry_deadline_s=5), vault)
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreUnavailable, match="no such bucket"):
         list(missing.listing())

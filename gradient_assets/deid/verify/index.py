@@ -1,6 +1,6 @@
 """Every identifier known for a hospital, in one automaton, and the search of what was written for any of them.
 
-Belongs here: `IdentifierIndex`.  Aho–Corasick over letters and digits (separators are skipped by the automaton itself),
+Belongs here: `IdentifierIndex`.  Aho–Corasick over letters and digits, without separators,
 so that the time depends on the length of what is searched, not on the number of identifiers; each stop is judged by
 `judging`.  The stricter search for one patient's own identifiers is in `own`; files are opened by `containers`.
 
@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 
-import ahocorasick
+from ahocorasick_rs import AhoCorasick, Implementation
 from pydicom import Dataset
 
 from gradient_assets.deid.identifiers import KnownIdentifiers
@@ -43,6 +43,10 @@ _YEAR = re.compile(r"(?:1[89]|20)\d\d|\d[-/.]\d\d?[-/.]\d\d(?!\d)")
 _LONGEST_DATE = 40
 """Characters of the longest way to write a day, with room."""
 _LONG_RUN = re.compile(r"\d{5,}")
+_DIGIT = re.compile(r"\d")
+_WITHOUT_DIGITS = str.maketrans("0123456789", " " * 10)
+_FEW = 32
+"""Name parts that are looked for one by one."""
 
 
 class IdentifierIndex:
@@ -64,15 +68,28 @@ class IdentifierIndex:
         self._birth_dates = dict(birth_dates)
         self._lone_births = frozenset(day for day, parts in birth_dates.items() if parts is None)
         self._misspelt = misspelt or Misspelt(())
-        self._owners = self._misspelt.parts.union(*(parts or () for parts in birth_dates.values()))
-        self._automaton = ahocorasick.Automaton()
-        for glued, found in long_forms.items():
-            self._automaton.add_word(glued, tuple(found))
+        owners = self._misspelt.parts.union(*(parts or () for parts in birth_dates.values()))
+        self._numbered_owners = frozenset(part for part in owners if _DIGIT.search(part))
+        self._owners = owners - self._numbered_owners
+        self._long_forms = [(glued, tuple(found)) for glued, found in long_forms.items()]
+        self._automaton = self._made()
         self.size = len(long_forms) + len(self._short_numbers)
         """Number of different forms that are searched."""
-        if long_forms:
-            self._automaton.make_automaton()
-        self._has_long_forms = bool(long_forms)
+
+    def _made(self) -> AhoCorasick | None:
+        """Separators are taken out before, and the places counted back: on 200,000 forms that is twice as fast as
+        pyahocorasick, which skips them by itself (98 against 52 MB/s of reports, 50 against 25 of headers)."""
+        if not self._long_forms:
+            return None
+        forms = [glued for glued, _ in self._long_forms]
+        return AhoCorasick(forms, implementation=Implementation.ContiguousNFA, store_patterns=False)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_automaton": None}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        self._automaton = self._made()
 
     @classmethod
     def build(
@@ -194,11 +211,13 @@ class IdentifierIndex:
 
     def places_in(self, view: View) -> Iterator[tuple[Form, int, int]]:
         """Each known form in one reading of a text, with its offsets in the view; birth dates are not among them."""
-        if self._has_long_forms:
-            for last, forms in self._automaton.iter(view.blank, ignore_white_space=True):
-                start = begin_of(view, last + 1, len(forms[0].glued))
+        if self._automaton is not None:
+            matches = self._automaton.find_matches_as_indexes(view.blank.replace(" ", ""), overlapping=True)
+            for (number, _, _), end in zip(matches, _ends(matches, view.blank), strict=True):
+                forms = self._long_forms[number][1]
+                start = begin_of(view, end, len(forms[0].glued))
                 if start is not None:
-                    yield from ((form, start, last + 1) for form in forms if holds(view, start, last + 1, form))
+                    yield from ((form, start, end) for form in forms if holds(view, start, end, form))
         if self._short_numbers:
             for match in _LONG_RUN.finditer(view.blank):
                 for form in self._short_numbers.get(match[0], ()) if len(match[0]) <= _SHORT_NUMBER else ():
@@ -214,16 +233,26 @@ class IdentifierIndex:
     def _near_names(self, view: View) -> Iterator[Form]:
         """What needs a part of somebody's name near by: a birth date, the other part with a typing error.
 
-        Names are rare in clean output and years are not: so the names are looked for first, all at once, which costs less
-        than half of the automaton's time.
+        Names are rare in clean output and years are not: so the names are looked for first, all at once.
         """
-        for part in self._owners.intersection(view.blank.split()):
+        for part in self._owners_in(view.blank):
             for start in _places_of(part, view.blank):
                 if any(True for _ in self._misspelt.places_beside(view, part, start)):
                     yield _MISSPELT_NAME
                 first, last = max(0, start - NEAR - _LONGEST_DATE), start + len(part) + NEAR + _LONGEST_DATE
                 if self._birth_dates and self._names_a_birth(view, part, start, first, last):
                     yield _NAMED_BIRTH_DATE
+
+    def _owners_in(self, blank: str) -> frozenset[str]:
+        """Parts of names that may stand in the text.
+
+        Without their digits, headers have a fifth of the words: 5 µs a kB instead of 16, a third of the whole search.
+        """
+        words = blank.translate(_WITHOUT_DIGITS) if blank.isascii() else blank  # other texts are translated slowly
+        found = self._owners.intersection(words.split())
+        if len(self._numbered_owners) > _FEW:
+            return found | self._numbered_owners.intersection(blank.split())
+        return found.union(part for part in self._numbered_owners if part in blank)
 
     def _names_a_birth(self, view: View, part: str, start: int, first: int, last: int) -> bool:
         if not _YEAR.search(view.folded, first, last):
@@ -234,6 +263,19 @@ class IdentifierIndex:
             if first + written.end >= start - NEAR and first + written.start <= start + len(part) + NEAR
             for day in written.readings & self._birth_dates.keys()
         )
+
+
+def _ends(matches: list[tuple[int, int, int]], blank: str) -> Iterator[int]:
+    """Ends (exclusive) of matches in the text with its separators, for ends in the text without; matches come by their end."""
+    place = signs = 0  # so many signs stand before the place
+    for _, _, end in matches:
+        while signs < end:
+            stride = min(
+                len(blank) - place, max(1, end - signs)
+            )  # never beyond the end: blanks only make it fewer signs
+            signs += stride - blank.count(" ", place, place + stride)
+            place += stride
+        yield place
 
 
 def _places_of(part: str, blank: str) -> Iterator[int]:

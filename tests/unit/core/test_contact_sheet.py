@@ -7,7 +7,7 @@ from PIL import Image
 
 from gradient_assets.boundary import contact_sheet_key
 from gradient_assets.contact_sheet import COLUMNS, ROWS, TILE_PIXELS, put_contact_sheet, shown_on
-from resources.object_store import Bucket, BucketAddress, ObjectVanished
+from resources.buckets.object_store import Bucket, BucketAddress, ObjectVanished
 
 SHEET = contact_sheet_key("st-mary")
 

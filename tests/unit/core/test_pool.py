@@ -16,7 +16,7 @@ from gradient_assets.pipelines.pool import PoolError, WorkerPool
 from gradient_assets.pipelines.shards import ShardWriter, StagingPlace
 from gradient_assets.pipelines.steps import Emitted, WorkItem
 from gradient_assets.tables import HEADER_AUDIT, PIXEL_TEXT, QUARANTINE, REFUSED_THUMBNAILS
-from resources.object_store import Bucket, BucketAddress
+from resources.buckets.object_store import Bucket, BucketAddress
 
 HOSPITAL = Hospital("st-mary", 1, "", "", {}, ",", "utf-8", "mdy", "UTC", "longitudinal", "k")
 

@@ -19,7 +19,7 @@ from gradient_assets.tables import (
     REFUSED_METADATA,
     REFUSED_THUMBNAILS,
 )
-from resources.warehouse import EmbeddedWarehouse
+from resources.warehouses.warehouse import EmbeddedWarehouse
 
 FILLER = {"STRING": "x", "INT64": 0, "FLOAT64": 0.0, "BOOL": False, "DATE": date(2020, 1, 1)}
 OBJECTS, FILES = 6, 2

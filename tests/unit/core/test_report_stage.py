@@ -21,7 +21,7 @@ from gradient_assets.pipelines.shards import StagingPlace
 from gradient_assets.pipelines.steps import Emitted, RefusedRecord, WorkItem
 from gradient_assets.pipelines.worklist import write_everyone
 from gradient_assets.tables import DEIDENTIFIED_REPORTS, REFUSED_DEIDENTIFIED_REPORTS
-from resources.object_store import Bucket, BucketAddress
+from resources.buckets.object_store import Bucket, BucketAddress
 
 COLUMNS = {"report_id": "Id", "text": "Report", "patient_id": "MRN", "patient_name": "Name"}
 HOSPITAL = Hospital("st-mary", 1, "", "", COLUMNS, ",", "utf-8", "mdy", "UTC", "longitudinal", "k")
@@ -165,8 +165,9 @@ def test_another_patient_in_the_text_itself_still_refuses_the_report():
 def test_rows_in_are_rows_out_and_refused(tmp_path):
     content = 'Id,MRN,Name,Report\n1,7,A^B,one\n2,7\n3,7,A^B,"x" y\n\n4,7,A^B,\n5,7,A^B,five\n6,7,A^B,"never closed\n'
     (tmp_path / "a.csv").write_text(content)
-    reader = ReadReports(HOSPITAL, Bucket(BucketAddress(str(tmp_path))))
-    work = WorkItem(work_token="0" * 32, object_key="a.csv", etag="e", size=len(content), hospital_id="st-mary")
+    bucket = Bucket(BucketAddress(str(tmp_path)))
+    reader, etag = ReadReports(HOSPITAL, bucket), bucket.stat("a.csv").etag
+    work = WorkItem(work_token="0" * 32, object_key="a.csv", etag=etag, size=len(content), hospital_id="st-mary")
     found = list(reader.apply(work))
     assert Counter(type(one) for one in found) == {Emitted: 2, RefusedRecord: 4}
     numbers = [one.row["row_number"] if isinstance(one, Emitted) else one.row_number for one in found]

@@ -43,9 +43,14 @@ def test_up_status_and_down_know_of_each_other(parts):
     assert "# amazon: moto" in printed
     assert port_in(dev("status")) == port
     assert (parts / "stand" / "running.json").stat().st_mode & 0o077 == 0
-    assert "up already" in dev("up", "amazon", expect=2)
+    again = dev("up", "amazon")
+    assert "up already" in again
+    assert port_in(again) == port
+    assert "up without prism" in dev("up", "amazon", "prism", expect=2)
+    assert (parts / "stand" / "amazon" / "tmp").is_dir()
     assert "down" in dev("down")
     assert not listens(port)
+    assert not (parts / "stand" / "amazon" / "tmp").exists()
     assert "was not up" in dev("down")
     assert (parts / "stand" / "amazon" / "amazon.log").exists()
 
@@ -61,9 +66,30 @@ def test_a_keeper_that_is_killed_takes_its_servers_along_and_is_not_taken_for_al
     assert listens(port_in(dev("up", "amazon"))), "and the next one comes up"
 
 
+def test_the_next_stand_begins_with_nothing_of_the_one_before(parts):
+    dev("up", "amazon")
+    left = parts / "stand" / "amazon" / "left-over"
+    left.touch()
+    dev("down")
+    assert left.exists()
+    dev("up", "amazon")
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("order", [("amazon", "s3", "hospitals"), ("s3", "amazon", "hospitals")])
+def test_of_amazons_credentials_those_of_the_hospitals_are_exported(order):
+    told = {name: {"version": "", "folder": "", "exports": {"AWS_ACCESS_KEY_ID": name, name: "1"}} for name in order}
+    assert stand.merged(told) == {"AWS_ACCESS_KEY_ID": "hospitals", "s3": "1", "amazon": "1", "hospitals": "1"}
+    del told["hospitals"]
+    assert stand.merged(told)["AWS_ACCESS_KEY_ID"] == "s3"
+
+
 def test_a_part_that_cant_be_had_says_what_to_install_and_starts_nothing(parts, monkeypatch):
     monkeypatch.setenv("PATH", str(parts))
-    assert "go is absent: install Go" in dev("up", "s3", "amazon", expect=2)
+    said = dev("up", "s3", "flink-local", "amazon", expect=2)
+    assert "s3: go is absent: install Go" in said
+    assert "flink-local: java is absent: install Java" in said
+    assert "gradient dev up amazon\n" in said
     assert "not up" in dev("status")
 
 

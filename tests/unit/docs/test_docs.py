@@ -12,7 +12,7 @@ import pytest
 
 from gradient_assets import deid
 from gradient_assets.cli import COMMANDS, cli
-from resources.environment import SETTINGS
+from resources.settings import SETTINGS
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

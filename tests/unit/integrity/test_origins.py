@@ -15,7 +15,7 @@ from gradient_assets.pipelines.shards import StagingPlace
 from gradient_assets.pipelines.steps import EmittedObject, RefusedRecord, WorkItem
 from gradient_assets.pipelines.worker import StepRunner
 from gradient_assets.tables import MADE_RELEASE, MADE_THUMBNAILS, REFUSED_RELEASE, REFUSED_THUMBNAILS
-from resources.object_store import Bucket, BucketAddress
+from resources.buckets.object_store import Bucket, BucketAddress
 
 HOSPITAL = Hospital("st-mary", 1, "", "", {}, ",", "utf-8", "mdy", "UTC", "longitudinal", "k")
 

@@ -69,7 +69,7 @@ def test_an_identifier_of_another_patient_in_a_header():
     pydicom.dcmwrite(stream, dataset, enforce_file_format=True)
 
     class One:
-        def open(self, key, size):
+        def open(self, key, size, *, etag):
             return io.BytesIO(stream.getvalue())
 
     read = ReadHeaders(HOSPITAL, One(), PROFILE)

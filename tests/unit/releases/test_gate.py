@@ -11,7 +11,7 @@ from gradient_assets.releases.manifest import as_csv, digest_of, manifest_rows
 from gradient_assets.releases.states import LogError
 from gradient_assets.tables import RELEASE_MANIFEST
 from resources import Settings, resources_for
-from resources.object_store import Bucket
+from resources.buckets.object_store import Bucket
 from tests.fakes.small_release import AUTHOR, OTHER, RELEASE, THIRD, Made, Person
 
 

@@ -6,8 +6,8 @@ import apache_beam as beam
 import pytest
 from apache_beam.metrics import Metrics
 
-from resources.beam import BeamEngine, PipelineFailed, job_name, wait
-from resources.dataflow import ATTACH_LABEL, ActiveJob, run_job
+from resources.engines.beam import BeamEngine, PipelineFailed, job_name, wait
+from resources.errors import withheld_text
 
 
 class Count(beam.DoFn):
@@ -58,20 +58,16 @@ def test_the_programs_command_line_is_not_read(monkeypatch):
         ("a" * 59 + "-b", "a" * 59),
     ],
 )
-def test_job_names_are_what_dataflow_accepts(name, cleaned):
+def test_job_names_are_what_every_runner_accepts(name, cleaned):
     assert job_name(name) == cleaned
 
 
 class FakeResult:
     """A job that goes through states, one a question; the last one stays."""
 
-    def __init__(self, *states, job_id="job-1"):
+    def __init__(self, *states):
         self._states = list(states)
-        self._job_id = job_id
         self.cancelled = False
-
-    def job_id(self):
-        return self._job_id
 
     @property
     def state(self):
@@ -88,76 +84,10 @@ class FakeResult:
         return None
 
 
-class FakeJobs:
-    """The service: jobs that run, and what a submission gives."""
-
-    def __init__(self, *running, submitted=None):
-        self._running = {job.job_id: (job, result) for job, result in running}
-        self._submitted = submitted or FakeResult("RUNNING", "DONE", job_id="new")
-        self.submissions = []
-
-    def active(self, name):
-        assert name == "thumbnails-st-mary"
-        return [job for job, _ in self._running.values()]
-
-    def attach(self, job_id):
-        return self._running[job_id][1]
-
-    def submit(self, build, labels):
-        if isinstance(self._submitted, Exception):
-            raise self._submitted
-        self.submissions.append(dict(labels))
-        return self._submitted
-
-    def console(self, job_id):
-        return f"https://console/{job_id}"
-
-
-def run(jobs, attach=None):
-    said = []
-    counted = run_job(jobs, lambda pipeline: None, "thumbnails-st-mary", attach, said.append, 0.0)
-    return counted, said
-
-
-def test_a_job_is_submitted_and_its_page_is_told():
-    jobs = FakeJobs()
-    counted, said = run(jobs)
-    assert counted == {}
-    assert jobs.submissions == [{}]
-    assert any("https://console/new" in line for line in said)
-
-
-def test_a_job_of_the_same_work_is_waited_for_and_not_started_again():
-    first = FakeJobs()
-    run(first, attach="run-1")
-    label = first.submissions[0][ATTACH_LABEL]
-    running = FakeResult("RUNNING", "DONE", job_id="old")
-    again = FakeJobs((ActiveJob("old", {ATTACH_LABEL: label}), running))
-    run(again, attach="run-1")
-    assert again.submissions == []
-    assert not running.cancelled
-
-
-@pytest.mark.parametrize("attach", [None, "run-2"])
-def test_a_job_left_over_by_other_work_is_cancelled_before_the_new_one(attach):
-    left_over = FakeResult("RUNNING", job_id="old")
-    jobs = FakeJobs((ActiveJob("old", {ATTACH_LABEL: "of-another-run"}), left_over))
-    run(jobs, attach=attach)
-    assert left_over.cancelled
-    assert len(jobs.submissions) == 1
-
-
 @pytest.mark.parametrize("state", ["FAILED", "CANCELLED", "DRAINED", "UPDATED"])
 def test_a_job_that_did_not_end_well_is_a_failure(state):
     with pytest.raises(PipelineFailed, match=state.lower()):
-        run(FakeJobs(submitted=FakeResult("RUNNING", state)))
-
-
-def test_a_refused_submission_says_its_kind_only():
-    with pytest.raises(PipelineFailed) as caught:
-        run(FakeJobs(submitted=ValueError("DOE^JANE")))
-    assert "DOE" not in str(caught.value)
-    assert caught.value.__context__ is None
+        wait(FakeResult("RUNNING", state), "job", lambda message: None, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -169,3 +99,19 @@ def test_a_wait_that_is_interrupted_cancels_the_job(interruption, raised):
     with pytest.raises(raised):
         wait(result, "job", lambda message: None, 0.0)
     assert result.cancelled
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_a_job_is_not_given_up_for_a_lost_answer(lost):
+    result = FakeResult("RUNNING", *[OSError("connection")] * lost, "RUNNING", "DONE")
+    said = []
+    wait(result, "job", said.append, 0.0)
+    assert said == ["job: running", "job: done"]
+    assert not result.cancelled
+
+
+def test_the_text_of_a_lost_connection_is_kept_for_the_diagnostics():
+    with pytest.raises(PipelineFailed) as caught:
+        wait(FakeResult(OSError("DOE^JANE")), "job", lambda message: None, 0.0)
+    assert "DOE" not in str(caught.value)
+    assert "DOE^JANE" in withheld_text(caught.value)

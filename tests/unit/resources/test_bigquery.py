@@ -12,9 +12,9 @@ import pytest
 from google.api_core.exceptions import BadRequest, Conflict, Forbidden
 
 from gradient_assets.tables import Column, TableSpec
-from resources.bigquery import BigQueryWarehouse
-from resources.object_store import Bucket, BucketAddress
-from resources.warehouse import ZONES, WarehouseError, ZoneRefused
+from resources.buckets.object_store import Bucket, BucketAddress
+from resources.warehouses.bigquery import BigQueryWarehouse
+from resources.warehouses.warehouse import ZONES, WarehouseError, ZoneRefused
 
 INSTANCES = TableSpec(
     "instances",
@@ -45,10 +45,10 @@ class Job:
         self._rows = rows
         self.error_result = error
 
-    def done(self):
+    def done(self, retry):
         return True
 
-    def result(self, timeout=None, page_size=None):
+    def result(self, timeout, retry, job_retry=None, page_size=None):
         if isinstance(self.error_result, Exception):
             raise self.error_result
         return Rows(self._rows)
@@ -76,37 +76,38 @@ class RecordingClient:
         self.failure = None
         self.answer = []
 
-    def create_dataset(self, dataset, exists_ok):
+    def create_dataset(self, dataset, exists_ok, retry, timeout):
         assert exists_ok
+        return dataset
 
-    def create_table(self, table, exists_ok):
+    def create_table(self, table, exists_ok, retry, timeout):
         assert exists_ok
         return self.tables.setdefault(str(table.reference), table)
 
-    def update_table(self, table, fields):
+    def update_table(self, table, fields, retry, timeout):
         self.updated.append((str(table.reference), [field.name for field in table.schema], fields))
 
-    def get_table(self, name):
+    def get_table(self, name, retry):
         return SimpleNamespace(etag=self.state)
 
-    def delete_table(self, name, not_found_ok):
+    def delete_table(self, name, not_found_ok, retry):
         assert not_found_ok
         self.deleted.append(name)
 
-    def load_table_from_uri(self, uris, name, *, job_id, location, job_config):
+    def load_table_from_uri(self, uris, name, *, job_id, location, job_config, retry, timeout):
         self._take(job_id)
         self.loads.append((job_id, name, uris, job_config))
         return Job()
 
-    def query(self, statement, *, job_config, location, job_id=None):
-        if job_id is not None:
-            self._take(job_id)
+    def query(self, statement, *, job_config, location, job_id, retry, timeout, job_retry):
+        assert job_retry is None, "Google's client can't start a job again under an id of ours"
+        self._take(job_id)
         self.queries.append((job_id, statement, job_config))
         if self.failure:
             return Job(error=self.failure)
         return Job([{"total": 3}] if "COUNT(*) AS total" in statement else self.answer)
 
-    def get_job(self, job_id, location):
+    def get_job(self, job_id, location, retry, timeout):
         return self.taken[job_id]
 
     def _take(self, job_id):
@@ -115,7 +116,7 @@ class RecordingClient:
 
     @property
     def puts(self):
-        return [(job_id, statement, config) for job_id, statement, config in self.queries if job_id]
+        return [(job_id, statement, config) for job_id, statement, config in self.queries if "-put-" in job_id]
 
 
 @pytest.fixture
@@ -157,7 +158,7 @@ def test_a_table_is_partitioned_by_the_hospitals_number_and_clustered_by_four_co
 
 
 def test_an_identity_that_may_not_make_datasets_uses_those_that_are_there(client, tmp_path):
-    def refuse(dataset, exists_ok):
+    def refuse(dataset, **options):
         raise Forbidden("bigquery.datasets.create")
 
     client.create_dataset = refuse
@@ -168,9 +169,10 @@ def test_a_column_added_later_is_added_to_the_table_as_nullable(client, tmp_path
     older = TableSpec("instances", "identified", "", INSTANCES.columns[:1], ("hospital_number",))
     make(client, tmp_path).count(older, "st-mary")
     make(client, tmp_path).count(INSTANCES, "st-mary")
-    assert client.updated == [
-        ("my-project.test_identified.instances", ["hospital_number", "work_token", "uid"], ["schema"])
-    ]
+    columns = ["hospital_number", "work_token", "uid"]
+    assert client.updated == [("my-project.test_identified.instances", columns, ["schema", "description"])]
+    schema = client.tables["my-project.test_identified.instances"].schema
+    assert [field.mode for field in schema] == ["REQUIRED", "NULLABLE", "NULLABLE"]
 
 
 def test_replacing_loads_parquet_and_truncates_one_partition(warehouse, client):
@@ -182,7 +184,7 @@ def test_replacing_loads_parquet_and_truncates_one_partition(warehouse, client):
     ((_, statement, put),) = client.puts
     assert str(put.destination.table_id) == "instances$7"
     assert put.destination.dataset_id == "test_identified"
-    assert put.write_disposition == "WRITE_TRUNCATE"
+    assert (put.write_disposition, put.create_disposition) == ("WRITE_TRUNCATE_DATA", "CREATE_NEVER")
     assert given(put) == {"partition": ("INT64", 7)}
     assert statement == (
         f"SELECT `hospital_number`, `work_token`, `uid` FROM `{fresh}` UNION ALL SELECT `hospital_number`, `work_token`, `uid` "

@@ -2,14 +2,25 @@
 
 import json
 import pickle
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from resources import Settings, SettingsError, resources_for
-from resources.bigquery import BigQueryWarehouse
-from resources.credentials import CredentialsError, Identity, google_credentials, secret_fields, serving
-from resources.object_store import AccessDenied, Bucket, BucketAddress
+from resources.buckets.object_store import AccessDenied, Bucket, BucketAddress
+from resources.buckets.request_signing import Renewed
+from resources.credentials import (
+    AssumedRole,
+    CredentialsError,
+    Identity,
+    StaticKeys,
+    google_credentials,
+    s3_provider,
+    secret_fields,
+    serving,
+)
 from resources.vault import AwsVault, FileVault, GoogleVault, MissingKey
+from resources.warehouses.bigquery import BigQueryWarehouse
 from tests.unit.resources.test_environment import REGISTRY, Hospital
 
 ROLE = "role:arn:aws:iam::123456789012:role/gradient-public"
@@ -145,7 +156,7 @@ def test_a_public_process_holds_the_public_identity_alone(tmp_path):
 def test_bigquery_opens_each_zone_with_its_own_account(tmp_path, monkeypatch):
     from google.cloud import bigquery
 
-    from resources import bigquery_tables
+    from resources.warehouses import bigquery_tables
 
     monkeypatch.setattr(bigquery_tables, "google_credentials", lambda identity, vault: identity.name)
     monkeypatch.setattr(bigquery, "Client", lambda project, location, credentials: credentials)
@@ -178,3 +189,52 @@ def test_a_secret_that_is_no_json_object_or_holds_no_account_is_refused(tmp_path
         secret_fields("zone/public", None)
     with pytest.raises(CredentialsError, match="does not exist"):
         secret_fields("zone/other", vault)
+
+
+@pytest.mark.parametrize(
+    ("identity", "fields", "kind"),
+    [
+        (None, {"access_key_id": "a", "secret_access_key": "b"}, StaticKeys),
+        (None, {"role_arn": ROLE.removeprefix("role:"), "external_id": "x"}, AssumedRole),
+        (None, {"role_arn": ROLE.removeprefix("role:"), "access_key_id": "a", "secret_access_key": "b"}, AssumedRole),
+        (Identity.parse(ROLE), {}, AssumedRole),
+    ],
+)
+def test_keys_of_s3_come_from_where_the_fields_say(identity, fields, kind):
+    provider = s3_provider(identity, fields)
+    assert isinstance(provider, kind)
+    assert "secret" not in repr(provider).lower()
+
+
+def test_where_nobody_is_named_and_the_process_is_nobody_there_are_no_keys(tmp_path, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(CredentialsError, match="no credentials"):
+        s3_provider(None)
+    with pytest.raises(AccessDenied):
+        next(Bucket(BucketAddress("s3://bucket")).listing())
+
+
+def test_keys_are_kept_until_shortly_before_they_end_and_then_asked_for_again():
+    given = []
+
+    def provider():
+        ends_in = timedelta(minutes=4 if len(given) == 0 else 60)
+        given.append({"access_key_id": f"KEY{len(given)}", "expires_at": datetime.now(UTC) + ends_in})
+        return given[-1]
+
+    keys = Renewed(provider)
+    assert [keys()["access_key_id"] for _ in range(4)] == ["KEY0", "KEY1", "KEY1", "KEY1"]
+
+
+def test_keys_that_cant_be_renewed_deny_and_say_nothing():
+    def provider():
+        raise ValueError("s3cret of DOE")
+
+    with pytest.raises(AccessDenied) as caught:
+        Renewed(provider)()
+    assert "DOE" not in str(caught.value)
+    assert caught.value.__context__ is None

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from gradient_assets.tables import BY_NAME, Column, TableSpec
-from resources import dialect
-from resources.dialect import DialectRefused
-from resources.warehouse import EmbeddedWarehouse
+from resources.warehouses import dialect
+from resources.warehouses.dialect import DialectRefused
+from resources.warehouses.warehouse import EmbeddedWarehouse
 
 T = TableSpec(
     "t",

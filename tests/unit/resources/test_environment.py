@@ -3,16 +3,18 @@
 import pytest
 
 from gradient_assets.deid.pixels import MissingWeightsError, RapidTextFinder, ResidualTextFinder
+from gradient_assets.store_settings import StoreSettings
 from resources import SETTINGS, Settings, SettingsError, resources_for
-from resources.bigquery import BigQueryWarehouse
 from resources.vault import AwsVault, FileVault, GoogleVault, KeyChanged, MissingKey
-from resources.warehouse import EmbeddedWarehouse
+from resources.warehouses.bigquery import BigQueryWarehouse
+from resources.warehouses.warehouse import EmbeddedWarehouse
 
 
 class Hospital:
     dicoms_uri = "s3://landing/st-mary/dicoms"
     reports_uri = "file:///landing/reports"
     secret_name = "hospital/st-mary"
+    store = StoreSettings()
 
 
 def resources(tmp_path, **environ):
@@ -50,7 +52,12 @@ hospitals:
 def test_the_cloud_is_reached_by_configuration_alone(tmp_path, environment, runner, vault):
     (tmp_path / "hospitals.yaml").write_text(REGISTRY)
     opened = resources(
-        tmp_path, GRADIENT_ENV=environment, GRADIENT_GCP_PROJECT="project", GRADIENT_STAGING_URI="gs://staging/x"
+        tmp_path,
+        GRADIENT_ENV=environment,
+        GRADIENT_GCP_PROJECT="project",
+        GRADIENT_STAGING_URI="gs://staging/x",
+        GRADIENT_DATAFLOW_REGION="europe-west3",
+        GRADIENT_DATAFLOW_IMAGE="workers:1",
     )
     assert opened.beam.runner == runner
     assert isinstance(opened.vault, vault)

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from resources.buckets.object_store import Bucket, BucketAddress
 from resources.key_records import KeyKeeper
-from resources.object_store import Bucket, BucketAddress
 from resources.vault import FileVault, KeyChanged, KeyExists, MissingKey
 
 NAME = "hospital/st-mary"

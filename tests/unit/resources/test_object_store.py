@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from resources.object_store import (
+from resources.buckets import local_folder
+from resources.buckets.object_store import (
     AccessDenied,
     Bucket,
     BucketAddress,
@@ -18,7 +19,7 @@ from resources.object_store import (
     StoreError,
     StoreUnavailable,
 )
-from resources.range_reader import FIRST_WINDOW_BYTES, LARGEST_WINDOW_BYTES, RangeReader
+from resources.buckets.range_reader import FIRST_WINDOW_BYTES, LARGEST_WINDOW_BYTES, RangeReader
 from resources.vault import FileVault
 
 ODD_KEYS = [
@@ -177,7 +178,84 @@ def test_a_missing_object_has_vanished(bucket):
 def test_an_object_shorter_than_listed_has_vanished(bucket):
     bucket.put("a", b"1234")
     with pytest.raises(ObjectVanished):
-        bucket.open("a", 10).read()
+        bucket.open("a", 10, etag=bucket.stat("a").etag).read()
+
+
+def put_in_place(bucket, content):
+    """Another file under the same name, as `mv` and the platform itself write."""
+    bucket.put("DOE^JANE", content)
+
+
+def write_into(bucket, content):
+    """The same file with another content, as `cp` writes."""
+    (bucket.address.folder / "DOE^JANE").write_bytes(content)
+
+
+REPLACED = [put_in_place, write_into]
+BOUND_READS = {
+    "get": lambda bucket, listed: bucket.get(listed.key, etag=listed.etag),
+    "range": lambda bucket, listed: bucket.get_range(listed.key, 1, 2, etag=listed.etag),
+    "stream": lambda bucket, listed: bucket.open(listed.key, listed.size, etag=listed.etag).read(),
+}
+
+
+def later(bucket):
+    """A clock that is slower than a write gives two of them one time."""
+    path = bucket.address.folder / "DOE^JANE"
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+
+
+@pytest.mark.parametrize("read", BOUND_READS)
+def test_what_was_listed_is_read_by_its_etag(bucket, read):
+    bucket.put("DOE^JANE", b"0123")
+    assert BOUND_READS[read](bucket, bucket.stat("DOE^JANE")) == (b"12" if read == "range" else b"0123")
+
+
+@pytest.mark.parametrize("content", [b"9876", b"98765"], ids=["as long", "longer"])
+@pytest.mark.parametrize("replaces", REPLACED)
+@pytest.mark.parametrize("read", BOUND_READS)
+def test_an_object_replaced_between_listing_and_read_has_vanished(bucket, read, replaces, content):
+    bucket.put("DOE^JANE", b"0123")
+    (listed,) = bucket.listing()
+    replaces(bucket, content)
+    later(bucket)
+    with pytest.raises(ObjectVanished, match="replaced") as caught:
+        BOUND_READS[read](bucket, listed)
+    assert "DOE" not in str(caught.value)
+    (again,) = bucket.listing()
+    assert BOUND_READS[read](bucket, again) == (content[1:3] if read == "range" else content)
+
+
+@pytest.mark.parametrize("replaces", REPLACED)
+def test_an_object_replaced_between_two_windows_has_vanished_and_is_never_mixed(bucket, replaces):
+    bucket.put("DOE^JANE", b"0" * 3 * FIRST_WINDOW_BYTES)
+    (listed,) = bucket.listing()
+    stream = bucket.open(listed.key, listed.size, etag=listed.etag)
+    assert stream.read(100) == b"0" * 100
+    replaces(bucket, b"9" * 3 * FIRST_WINDOW_BYTES)
+    later(bucket)
+    with pytest.raises(ObjectVanished, match="replaced"):
+        stream.read()
+
+
+class WrittenIntoMeanwhile(io.FileIO):
+    """A file into which its owner writes while it is read."""
+
+    def read(self, size=-1):
+        begun = super().read(2)
+        with open(self.name, "r+b") as owner:
+            owner.seek(2)
+            owner.write(b"76")
+        os.utime(self.name, ns=(0, os.stat(self.name).st_mtime_ns + 1))
+        return begun + super().read(size)
+
+
+def test_a_file_written_into_while_it_is_read_has_vanished(bucket, monkeypatch):
+    bucket.put("a", b"0123")
+    (listed,) = bucket.listing()
+    monkeypatch.setattr(local_folder, "open", lambda path, _: WrittenIntoMeanwhile(path), raising=False)
+    with pytest.raises(ObjectVanished, match="replaced"):
+        bucket.get("a", etag=listed.etag)
 
 
 def test_a_missing_folder_is_empty_unless_somebody_else_fills_it(tmp_path):
@@ -235,8 +313,9 @@ def test_a_remote_bucket_without_usable_credentials_is_denied(tmp_path, written)
         secret.write_text(written)
         secret.chmod(0o600)
     bucket = Bucket(BucketAddress("gs://bucket", "hospital/x/bucket"), FileVault(tmp_path))
-    with pytest.raises(AccessDenied):
-        bucket.get("key")
+    for read in (lambda: bucket.get("key"), lambda: next(bucket.listing())):
+        with pytest.raises(AccessDenied):
+            read()
 
 
 def test_a_remote_bucket_with_a_secret_but_no_vault_is_denied():

@@ -5,12 +5,12 @@ import hashlib
 import json
 import os
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 
 import pytest
 
-from resources import object_store
-from resources.object_store import (
+from resources.buckets import remote_client
+from resources.buckets.object_store import (
     AccessDenied,
     Bucket,
     BucketAddress,
@@ -21,6 +21,7 @@ from resources.object_store import (
     StoreUnavailable,
 )
 from resources.vault import FileVault
+from tests.fakes.listing_server import ListingServer
 
 CREDENTIALS = {"access_key_id": "hospital", "secret_access_key": "of-the-test", "region": "us-east-1"}
 
@@ -66,7 +67,7 @@ def test_the_hospitals_secret_opens_its_bucket(bucket):
     assert [found.key for found in bucket.listing("a ")] == ["a b/ü+%41"]
     assert bucket.get("b/2") == b"second"
     assert bucket.get_range("b/2", 2, 3) == b"con"
-    assert bucket.open("b/2", 6).read() == b"second"
+    assert bucket.open("b/2", 6, etag=bucket.stat("b/2").etag).read() == b"second"
     bucket.move("b/2", "c")
     assert not bucket.exists("b/2")
     assert bucket.exists("c")
@@ -145,9 +146,9 @@ def test_a_server_that_is_not_there_is_unavailable_after_the_deadline():
 
 
 @pytest.mark.parametrize("key", ["a//b", "../a", "control\x01"])
-def test_a_key_that_the_client_can_not_address_is_refused(bucket, key):
+def test_a_key_that_the_client_can_not_address_is_never_written(bucket, key):
     with pytest.raises(KeyRefused):
-        bucket.get(key)
+        bucket.put(key, b"")
 
 
 def test_a_child_forked_after_a_read_gets_an_error_instead_of_waiting_for_ever(bucket):
@@ -160,4 +161,120 @@ def test_a_child_forked_after_a_read_gets_an_error_instead_of_waiting_for_ever(b
             os._exit(0 if "forked" in str(error) and not isinstance(error, AccessDenied) else 1)
         os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert object_store._runtime_process == os.getpid()
+    assert remote_client._runtime_process == os.getpid()
+
+
+class Stored:
+    """A server with one object under any key, of which another version may come between two requests."""
+
+    def __init__(self, keeps_conditions, weak=False):
+        self.content, self.asked = b"0" * 200_000, []
+        self._keeps_conditions, self._weak = keeps_conditions, weak
+
+    @property
+    def etag(self):
+        return f'{"W/" if self._weak else ""}"{hashlib.md5(self.content).hexdigest()}"'
+
+    def __enter__(self):
+        stored = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                stored.asked.append(self.headers)
+                self.answer()
+
+            def answer(self):
+                if stored._keeps_conditions and self.headers.get("If-Match", stored.etag) != stored.etag:
+                    self.say(412, b"")
+                    return
+                if "Range" not in self.headers:
+                    self.say(200, stored.content)
+                    return
+                first, last = (int(one) for one in self.headers["Range"].removeprefix("bytes=").split("-"))
+                part = stored.content[first : last + 1]
+                self.say(206, part, f"bytes {first}-{first + len(part) - 1}/{len(stored.content)}")
+
+            def say(self, status, body, content_range=None):
+                self.send_response(status)
+                self.send_header("ETag", stored.etag)
+                self.send_header("Last-Modified", "Fri, 02 Jan 2026 03:04:05 GMT")
+                self.send_header("Content-Length", str(len(body)))
+                if content_range:
+                    self.send_header("Content-Range", content_range)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+
+def stored_bucket(server, scheme, vault):
+    if scheme == "gs":
+        return google_bucket(server.endpoint)
+    (vault.folder / "hospital/st-mary/bucket.json").write_text(json.dumps({**CREDENTIALS, "endpoint": server.endpoint}))
+    return Bucket(BucketAddress("s3://hospital-bucket", "hospital/st-mary/bucket", retry_deadline_s=5), vault)
+
+
+@pytest.mark.parametrize("key", ["DOE^JANE", "DOE//JANE"], ids=["by obstore", "odd"])
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+@pytest.mark.parametrize(
+    ("keeps_conditions", "weak"), [(True, False), (False, False), (False, True)], ids=["412", "ignores", "weak"]
+)
+def test_a_replaced_object_is_never_read_nor_mixed(vault, keeps_conditions, weak, scheme, key):
+    """Some servers ignore conditions, and none keeps one for a weak etag: then it is the answer's own that tells."""
+    with Stored(keeps_conditions, weak) as server:
+        bucket = stored_bucket(server, scheme, vault)
+        listed, size = server.etag.strip('"'), len(server.content)
+        assert bucket.get(key, etag=listed) == server.content
+        stream = bucket.open(key, size, etag=listed)
+        assert stream.read(100) == server.content[:100]
+        conditions = {headers.get("If-Match") for headers in server.asked}
+        assert conditions == ({None} if weak else {server.etag})
+        server.content = b"9" * size
+        for read in (
+            stream.read,
+            lambda: bucket.get(key, etag=listed),
+            lambda: bucket.get_range(key, 5, 10, etag=listed),
+        ):
+            with pytest.raises(ObjectVanished, match="replaced") as caught:
+                read()
+            assert "DOE" not in str(caught.value)
+            assert caught.value.__context__ is None
+        assert bucket.get(key, etag=server.etag.strip('"')) == server.content
+        assert bucket.get(key) == server.content
+
+
+def google_bucket(endpoint):
+    return Bucket(BucketAddress("gs://hospital-bucket/p", endpoint=endpoint, retry_deadline_s=5))
+
+
+def test_gcs_is_listed_in_the_same_way_with_its_generations_and_odd_keys():
+    keys = ["p/", "p/a//b", "p/trail/", "p/ü b+c", "q"]
+    spoiled = [lambda body: (200, body.replace(b"</Size>", b"</Size><Generation>17</Generation>"))]
+    with ListingServer(keys, spoils=spoiled) as server:
+        found = [(one.key, one.version) for one in google_bucket(server.endpoint).listing()]
+        assert found == [("", "17"), ("a//b", "17"), ("trail/", "17"), ("ü b+c", "17")]
+        assert server.headers[0]["Authorization"] == "Bearer none"
+        assert "versions" not in server.asked[0]
+        assert google_bucket(server.endpoint).get("a//b") == b"/hospital-bucket/p/a//b"
+
+
+def test_a_listing_on_gcs_that_is_denied_is_told_as_that():
+    with (
+        ListingServer(["a"], spoils=[lambda body: (403, b"")]) as server,
+        pytest.raises(AccessDenied),
+    ):
+        list(google_bucket(server.endpoint).listing())

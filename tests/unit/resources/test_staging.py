@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from resources.object_store import Bucket, BucketAddress
-from resources.staging import fresh_staging
+from resources.buckets.object_store import Bucket, BucketAddress
+from resources.buckets.staging import fresh_staging
 from tests.graph.conftest import ROOT
 
 WRITER = """
 import sys, time
-from resources.object_store import Bucket, BucketAddress
-from resources.staging import fresh_staging
+from resources.buckets.object_store import Bucket, BucketAddress
+from resources.buckets.staging import fresh_staging
 staging = fresh_staging(Bucket(BucketAddress(sys.argv[1])), "other-run")
 staging.bucket.put("shard", b"x")
 print("written", flush=True)

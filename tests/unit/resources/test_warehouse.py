@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gradient_assets.tables import Column, TableSpec
-from resources.warehouse import EmbeddedWarehouse, WarehouseError, ZoneRefused
+from resources.warehouses.warehouse import EmbeddedWarehouse, WarehouseError, ZoneRefused
 
 TOKEN = Column("work_token", "STRING", "token", required=True)
 INSTANCES = TableSpec(
@@ -155,6 +155,23 @@ def test_a_column_added_later_is_null_in_old_rows(warehouse, shard):
     assert sizes == [{"uid": "1", "size": None, "ratio": None}, {"uid": "2", "size": 5, "ratio": None}]
     assert warehouse.replace(INSTANCES, "b", shards=[shard(row("t3", "3", size=7))]) == 2
     assert [(found["size"], found["ratio"]) for found in rows_of(warehouse, "b")] == [(5, None), (7, None)]
+
+
+def test_sums_and_literals_have_the_types_that_bigquery_gives_them(warehouse, shard):
+    warehouse.replace(INSTANCES, "a", shards=[shard(row("t", "1", size=2**62), row("t", "2", size=3))])
+    asked = (
+        "SELECT SUM(size) AS sum, COUNTIF(size > 3) AS large, 0.5 AS half, COUNT(*) AS total FROM identified.instances"
+    )
+    found = warehouse.query(asked)
+    assert found.schema.types == [pa.int64(), pa.int64(), pa.float64(), pa.int64()]
+    assert found.to_pylist() == [{"sum": 2**62 + 3, "large": 1, "half": 0.5, "total": 2}]
+
+
+def test_a_sum_that_bigquery_could_not_hold_is_refused(warehouse, shard):
+    warehouse.replace(INSTANCES, "a", shards=[shard(row("t", "1", size=2**62), row("t", "2", size=2**62))])
+    with pytest.raises(WarehouseError) as caught:
+        warehouse.query("SELECT SUM(size) AS sum FROM identified.instances")
+    assert str(2**63) not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_result_is_matched_by_name_and_an_unknown_column_is_refused(warehouse, shard):
@@ -309,7 +326,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from gradient_assets.tables import Column, TableSpec
-from resources.warehouse import EmbeddedWarehouse
+from resources.warehouses.warehouse import EmbeddedWarehouse
 spec = TableSpec("t", "identified", "", (Column("hospital_id", "STRING", ""), Column("n", "INT64", "")), ("n",))
 warehouse = EmbeddedWarehouse(Path(sys.argv[1]), specs=(spec,))
 for _ in range(10):

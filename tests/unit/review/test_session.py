@@ -206,3 +206,25 @@ def test_an_object_that_changed_into_something_else_is_refused(session, home):
     assert looked(session, index)["state"] == "refused"
     with pytest.raises(Refused, match=r"dicom|header|truncated"):
         session.png(index, 0, "shown")
+
+
+def test_what_was_decided_before_a_rotation_of_the_key_is_shown_and_can_be_taken_back(home):
+    with sitting(home) as before:
+        before.decide(show(before, home, "sure"), ACCEPT)
+        before.decide(show(before, home, "missed"), {"verdict": "box", "boxes": [BOX]})
+        before.decide(index_of(before, home, "cine"), QUARANTINE)
+    home.rotate()
+    home.make_thumbnails()
+    with sitting(home) as after:
+        told = {name: after.about(index_of(after, home, name)) for name in ("sure", "missed", "cine", "doubtful")}
+        shown = {
+            name: (one["decision"]["verdict"], one["decision"]["stale"])
+            for name, one in told.items()
+            if one["decision"]
+        }
+        assert shown == {"sure": ("accept", False), "missed": ("box", False), "cine": ("quarantine", False)}
+        assert told["sure"]["pending"] == 1
+        after.decide(index_of(after, home, "cine"), {"verdict": "", "boxes": []})
+        after.decide(index_of(after, home, "missed"), QUARANTINE)
+    kept = decisions_of(home.resources, "st-mary").values()
+    assert sorted(decision.verdict for decision in kept) == ["accept", "quarantine"]

@@ -24,8 +24,8 @@ from gradient_assets.pipelines.shards import StagingPlace
 from gradient_assets.pipelines.steps import foreseen
 from gradient_assets.tables import DICOM_METADATA
 from resources import Settings, SettingsError, resources_for
+from resources.buckets.object_store import Bucket, BucketAddress, StoreError
 from resources.errors import WarehouseError, holding_back, withheld_text
-from resources.object_store import Bucket, BucketAddress, StoreError
 
 NAME = "Zzyzxson^Quilla"
 

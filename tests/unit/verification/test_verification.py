@@ -30,7 +30,7 @@ from gradient_assets.verification import Found, Verifier
 from gradient_assets.verification.looked_at import LookedAt
 from gradient_assets.verification.partitions import is_drawn, share_of
 from resources import Settings, SettingsError, resources_for
-from resources.object_store import Bucket, BucketAddress
+from resources.buckets.object_store import Bucket, BucketAddress
 from tests.fakes.small_home import SmallHome
 
 HOSPITAL = "st-mary"

@@ -11,7 +11,7 @@ from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.hospitals import Hospital
 from gradient_assets.withdrawals.register import Register, Traces
 from gradient_assets.withdrawals.sweep import Withdrawn, sweep_thumbnails, thumbnails_of
-from resources.object_store import Bucket, BucketAddress
+from resources.buckets.object_store import Bucket, BucketAddress
 from tests.unit.withdrawals.conftest import KEY
 
 HOSPITAL = Hospital("st-mary", 1, "", "", {}, ",", "utf-8", "mdy", "UTC", "longitudinal", "k")

@@ -11,7 +11,7 @@ from gradient_assets.pipelines.metadata import ReadHeaders
 from gradient_assets.pipelines.reports import ReadReports
 from gradient_assets.pipelines.steps import Emitted, RefusedRecord, WorkItem, refusal_row
 from gradient_assets.withdrawals.tombstones import ACCESSION, STUDY
-from resources.object_store import Bucket, BucketAddress
+from resources.buckets.object_store import Bucket, BucketAddress
 from tests.fakes import two_patients as home
 from tests.unit.withdrawals.conftest import tombstones
 

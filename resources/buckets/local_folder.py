@@ -1,7 +1,7 @@
 """A folder that stands for a bucket: listing in key order, reading, writing in one step.
 
-Belongs here: everything a bucket of the embedded default does on a file system.  S3 and GCS are `object_store`'s business,
-which also puts names to the errors.
+Belongs here: everything a bucket of the embedded default does on a file system, also getting rid of what a killed process
+had not finished.  S3 and GCS are `object_store`'s business, which also puts names to the errors.
 
 Why not obstore's `LocalStore`, measured with obstore 0.12.1: files whose name ends in `#` and digits are missing from its
 listing; one name that is not UTF-8 fails the whole listing; names with control characters can't be read; the listing has no
@@ -10,14 +10,21 @@ order; a child forked after the parent used obstore waits for ever; 88 µs a ran
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 _PART_PREFIX, _PART_SUFFIX = ".gradient-", ".part"
+_RANDOM_LETTERS = 20
+"""In a part's name; the locks of `staging` have 16, and are not this module's to sweep."""
+_FOLDERS_REMEMBERED = 4096
+"""Folders that this process has swept.  To list one of 100,000 files takes 30 ms, too long for each small file."""
 
 
 class FileStat(NamedTuple):
@@ -26,6 +33,15 @@ class FileStat(NamedTuple):
     key: str
     size: int
     modified_ns: int
+
+    @property
+    def etag(self) -> str:
+        """Time and size: it moves with `cp -p` and changes with the content."""
+        return f"{self.modified_ns:x}-{self.size:x}"
+
+
+class FileReplaced(Exception):  # noqa: N818  the name says what happened
+    """The file is not the one that was listed, or was written to meanwhile."""
 
 
 class KeyOutsideFolder(ValueError):  # noqa: N818  the name says what happened
@@ -69,11 +85,18 @@ class LocalFolder:
                     continue
                 yield FileStat(key, found.st_size, found.st_mtime_ns)
 
-    def read(self, key: str, start: int = 0, length: int | None = None) -> bytes:
-        """Bytes of one file; fewer than `length` at its end.  Raises `OSError` or `KeyOutsideFolder`."""
+    def read(self, key: str, start: int = 0, length: int | None = None, *, etag: str | None = None) -> bytes:
+        """Bytes of one file; fewer than `length` at its end.  With `etag` only of the file that was listed with it.
+
+        Raises `OSError`, `KeyOutsideFolder` or `FileReplaced`.
+        """
         with open(self._path(key), "rb") as file:
+            _refuse_another(file, key, etag)
             file.seek(start)
-            return file.read(-1 if length is None else length)
+            content = file.read(-1 if length is None else length)
+            # Somebody may have written into the same file while it was read.
+            _refuse_another(file, key, etag)
+            return content
 
     def write(self, key: str, content: bytes) -> None:
         """Put the file in place in one step, on disk before it is visible."""
@@ -121,16 +144,19 @@ class LocalFolder:
         return os.path.join(os.fsencode(self.root), *(_file_name(segment) for segment in segments))
 
 
+def _refuse_another(file: BinaryIO, key: str, etag: str | None) -> None:
+    if etag is not None:
+        found = os.fstat(file.fileno())
+        if FileStat(key, found.st_size, found.st_mtime_ns).etag != etag:
+            raise FileReplaced
+
+
 def write_file(path: Path, content: bytes) -> None:
     """Write `content` to a temporary file beside `path`, sync it, and rename it over `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = part_beside(path)
-    try:
-        with open(part, "xb") as file:
-            file.write(content)
+    with _unfinished(path) as (part, file):
+        file.write(content)
+        file.flush()
         put_in_place(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def create_file(path: Path, content: bytes) -> None:
@@ -138,21 +164,56 @@ def create_file(path: Path, content: bytes) -> None:
 
     Opening `path` itself with `O_EXCL` would leave half a file there after a power cut.  Raises `FileExistsError`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = part_beside(path)
-    try:
-        with open(part, "xb") as file:
-            file.write(content)
+    with _unfinished(path) as (part, file):
+        file.write(content)
+        file.flush()
         sync(part, os.O_RDWR)
         os.link(part, path)
         sync(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+
+
+@contextmanager
+def _unfinished(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
+    """A fresh file in the folder of `path`, under a name that listings leave out and a lock that goes with this process.
+
+    Whoever first writes to the folder afterwards sweeps what no process holds: a killed one can't clean up.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent)
+    part, file = _locked_part(path.parent)
+    try:
+        with file:
+            yield part, file
     finally:
         part.unlink(missing_ok=True)
 
 
-def part_beside(path: Path) -> Path:
-    """A name for an unfinished file in the folder of `path`; listings leave such names out."""
-    return path.with_name(f"{_PART_PREFIX}{secrets.token_hex(8)}{_PART_SUFFIX}")
+def _locked_part(folder: Path) -> tuple[Path, BinaryIO]:
+    while True:
+        part = folder / f"{_PART_PREFIX}{secrets.token_hex(_RANDOM_LETTERS // 2)}{_PART_SUFFIX}"
+        file = open(part, "xb")  # noqa: SIM115  the caller closes it
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return part, file
+        file.close()  # somebody swept it before it was locked
+
+
+@lru_cache(maxsize=_FOLDERS_REMEMBERED)
+def _sweep(folder: Path) -> None:
+    with os.scandir(folder) as entries:
+        parts = [entry.path for entry in entries if _is_unfinished(entry.name)]
+    for part in parts:
+        with suppress(OSError):  # finished or swept meanwhile, or held by its writer
+            _remove_if_free(part)
+
+
+def _remove_if_free(part: str) -> None:
+    descriptor = os.open(part, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(part)
+    finally:
+        os.close(descriptor)
 
 
 def put_in_place(part: Path, path: Path) -> None:
@@ -178,6 +239,13 @@ def sync(path: Path, flags: int) -> None:
 
 def _is_part(name: bytes) -> bool:
     return name.startswith(_PART_PREFIX.encode()) and name.endswith(_PART_SUFFIX.encode())
+
+
+def _is_unfinished(name: str) -> bool:
+    """Whether it is a file of this module."""
+    middle = name.removeprefix(_PART_PREFIX).removesuffix(_PART_SUFFIX)
+    is_random = len(middle) == _RANDOM_LETTERS and not set(middle) - set("0123456789abcdef")
+    return is_random and name == f"{_PART_PREFIX}{middle}{_PART_SUFFIX}"
 
 
 def _key_text(name: bytes) -> str:

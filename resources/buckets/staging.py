@@ -15,9 +15,9 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 
+from resources.buckets.local_folder import remove_tree
+from resources.buckets.object_store import Bucket, StoreError
 from resources.errors import checked_name
-from resources.local_folder import remove_tree
-from resources.object_store import Bucket, StoreError
 
 STALE_STAGING_S = 24 * 3600
 

@@ -1,14 +1,13 @@
 """The warehouse on BigQuery: Parquet load jobs, and one query job that replaces a partition.
 
-Belongs here: job ids, partitions, clients.  The interface is `warehouse_contract`'s business, the same promises on a folder
-are `warehouse`'s.  The client comes from dagster-gcp; its IO managers are not used: they delete, then insert, without a
-transaction, through a data frame in memory.
+Belongs here: which rows are to stand in a partition.  The interface is `warehouse_contract`'s business, the same promises on a
+folder are `warehouse`'s; the text of statements is `bigquery_statements`', what is sent `bigquery_tables`', waiting, trying
+again and cancelling `bigquery_jobs`'.  The client comes from dagster-gcp; its IO managers are not used: they delete, then
+insert, without a transaction, through a data frame in memory.
 
-A hospital's rows are one integer-range partition, replaced by a job with `WRITE_TRUNCATE` on `table$N`: readers see the old
-rows or the new.  Tables of releases have no such number; theirs are replaced in a transaction of one script.
+A hospital's rows are one integer-range partition, replaced by a job with `WRITE_TRUNCATE_DATA` on `table$N`: readers see the
+old rows or the new.  Tables of releases have no such number; theirs are replaced in a transaction of one script.
 """
-
-# ruff: noqa: S608  Statements are put together from names of the specifications; values are bound as parameters.
 
 from __future__ import annotations
 
@@ -22,20 +21,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gradient_assets.tables import ALL_TABLES, TableSpec
-from resources import dialect
-from resources.bigquery_tables import BigQueryTables, quoted, table_schema
+from resources.buckets.object_store import Bucket
+from resources.buckets.staging import Staging, fresh_staging
 from resources.credentials import Identity
 from resources.errors import WarehouseError, ZoneRefused, checked_name, holding_back
-from resources.full_text import words_of
-from resources.object_store import Bucket
-from resources.parquet_files import conformed
-from resources.staging import Staging, fresh_staging
 from resources.vault import Vault
-from resources.warehouse_contract import WORK_TOKEN, ZONES
+from resources.warehouses import bigquery_statements as statements
+from resources.warehouses import dialect
+from resources.warehouses.bigquery_jobs import Limits, ids_of_work, kind_and_reason
+from resources.warehouses.bigquery_readers import RowPolicies
+from resources.warehouses.bigquery_tables import BigQueryTables, table_schema
+from resources.warehouses.full_text import words_of
+from resources.warehouses.parquet_files import conformed
+from resources.warehouses.warehouse_contract import WORK_TOKEN, ZONES, Rehearsal
 
 PAGE_ROWS = 10_000
-MAX_ATTEMPTS = 5
-"""A job id is used once: after a job failed, the same work gets the next number."""
 
 _Answer = TypeVar("_Answer")
 
@@ -44,7 +44,7 @@ class BigQueryWarehouse:
     """Datasets `<prefix>identified`, `<prefix>deidentified`, `<prefix>public` of one project.  Picklable.
 
     `numbers` gives each hospital's partition, `staging_areas` each zone's bucket, `identities` as whom a zone is opened;
-    `client` is for tests and emulators.
+    `limits` what a query may cost and how long is tried; `client` is for tests and emulators.
     """
 
     def __init__(
@@ -61,13 +61,21 @@ class BigQueryWarehouse:
         client: Any = None,
         identities: Mapping[str, tuple[Identity, ...]] | None = None,
         vault: Vault | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.zones = tuple(zones)
         self.specs = tuple(specs)
         self._staging_areas = dict(staging_areas)
         self._numbers = dict(numbers)
         self._tables = BigQueryTables(
-            project, location_name, dataset_prefix, endpoint, client, identities=identities or {}, vault=vault
+            project,
+            location_name,
+            dataset_prefix,
+            endpoint,
+            client,
+            identities=identities or {},
+            vault=vault,
+            limits=limits,
         )
 
     def tokens(self, spec: TableSpec, partition: str) -> set[str]:
@@ -86,8 +94,8 @@ class BigQueryWarehouse:
         """Rows in the order of `sort_by`, a page at a time; over all partitions without `partition`."""
         names = tuple(spec.column_names if columns is None else columns)
         schema = pa.schema([spec.arrow_schema.field(name) for name in names])
-        order = f" ORDER BY {', '.join(quoted(name) for name in spec.sort_by)}" if columns is None else ""
-        yield from self._batches(spec, partition, ", ".join(quoted(name) for name in names), schema, order)
+        select = statements.columns_of(names)
+        yield from self._batches(spec, partition, select, schema, in_order=columns is None)
 
     def count(self, spec: TableSpec, partition: str | None = None) -> int:
         """Number of rows."""
@@ -96,7 +104,7 @@ class BigQueryWarehouse:
 
     def partitions(self, spec: TableSpec) -> list[str]:
         """Names of the partitions that have rows, sorted."""
-        column = _partition_column(spec)
+        column = statements.partition_column(spec)
         field = pa.field(column, pa.int64() if spec.partitioned_by == "hospital" else pa.string())
         found = [
             value
@@ -115,22 +123,13 @@ class BigQueryWarehouse:
         result in place.  Returns the number of rows.  Raises `WarehouseError`; the old partition then stands.
         """
         self._admit(spec.zone)
-        column, value = self._partition(spec, partition)
+        value = self._partition(spec, partition)
         work = _digest(spec.full_name, partition, *sorted(shards), "\x00", *sorted(drop_tokens))
         target = self._ask("prepare", lambda: self._tables.ensure(spec))
-        columns = ", ".join(quoted(name) for name in spec.column_names)
-        selects = []
         dropped = self._load_tokens(spec, work, drop_tokens)
-        gone = f"SELECT token FROM {dropped}" if dropped else ""
-        if shards:
-            fresh = self._load(spec, f"{spec.name}_{work}", sorted(shards), table_schema(spec))
-            selects.append(f"SELECT {columns} FROM {fresh}")
-            gone = " UNION ALL ".join(filter(None, [gone, f"SELECT {WORK_TOKEN} FROM {fresh}"]))
-        if WORK_TOKEN in spec.column_names:
-            keep = f" AND {WORK_TOKEN} NOT IN ({gone})" if gone else ""
-            selects.append(f"SELECT {columns} FROM {target} WHERE {column} = @partition{keep}")
-        select = " UNION ALL ".join(selects) or f"SELECT {columns} FROM {target} WHERE false"
-        self._put(spec, partition, work, select, {"partition": value})
+        fresh = self._load(spec, f"{spec.name}_{work}", sorted(shards), table_schema(spec)) if shards else ""
+        select = statements.merged(spec, target, fresh, dropped)
+        self._put(spec, partition, work, select, {"partition": value}, [spec])
         return self.count(spec, partition)
 
     def replace_from_query(
@@ -144,11 +143,9 @@ class BigQueryWarehouse:
         if unknown := held - set(spec.column_names):
             names = ", ".join(sorted(unknown))
             raise WarehouseError(f"{spec.full_name}: the query gives columns that the table has not: {names}")
-        columns = ", ".join(
-            quoted(c.name) if c.name in held else f"CAST(NULL AS {c.type}) AS {quoted(c.name)}" for c in spec.columns
-        )
         work = _digest(spec.full_name, partition, statement, json.dumps(given, sort_keys=True))
-        self._put(spec, partition, work, f"SELECT {columns} FROM ({statement})", given)
+        sources = [one for one in self.specs if (one.zone, one.name) in dialect.tables(sql)]
+        self._put(spec, partition, work, statements.by_name(spec, held, statement), given, [spec, *sources])
         return self.count(spec, partition)
 
     def query(self, sql: str, parameters: Mapping[str, str | int] | None = None) -> pa.Table:
@@ -163,13 +160,8 @@ class BigQueryWarehouse:
         self._admit(spec.zone)
         if column not in spec.column_names:
             raise WarehouseError(f"{spec.full_name} has no column to search by that name")
-        columns = ", ".join(quoted(name) for name in spec.column_names)
-        order = ", ".join(quoted(name) for name in spec.sort_by)
         words = words_of(terms)
-        statement = (
-            f"SELECT {columns}, 1.0 AS score FROM {self._tables.name(spec)} "
-            f"WHERE {'SEARCH(' + quoted(column) + ', @words)' if words else 'false'} ORDER BY {order} LIMIT @most"
-        )
+        statement = statements.searching(spec, self._tables.name(spec), column, has_words=bool(words))
         given: dict[str, str | int] = {"most": max(0, limit), **({"words": words} if words else {})}
         rows = self._ask("search", lambda: self._tables.run(statement, given, zone=spec.zone))
         return self._ask("search", lambda: rows.to_arrow(create_bqstorage_client=False))
@@ -177,29 +169,20 @@ class BigQueryWarehouse:
     def drop(self, spec: TableSpec, partition: str) -> None:
         """Remove the partition; one that is not there is no error."""
         self._admit(spec.zone)
-        column, value = self._partition(spec, partition)
+        value = self._partition(spec, partition)
         if spec.partitioned_by == "hospital":
             self._ask("drop", lambda: self._tables.delete(spec, f"${value}"))
             return
         target = self._ask("prepare", lambda: self._tables.ensure(spec))
-        statement = f"DELETE FROM {target} WHERE {column} = @partition"
-        self._ask("drop", lambda: self._tables.run(statement, {"partition": value}, zone=spec.zone))
+        statement = statements.removal(spec, target)
+        given = {"partition": value}
+        self._ask("drop", lambda: self._tables.run(statement, given, zone=spec.zone, operation="drop"))
 
     def content_digest(self, spec: TableSpec, partition: str) -> str:
-        """SHA-256 over the sorted SHA-256 of all rows, taken by BigQuery from what it holds now; no row leaves it.
-
-        In two steps, since one aggregated string holds 100 MB at most (BigQuery, Quotas and limits): rows whose digests begin
-        with the same three digits are hashed together, then these 4,096 digests are.
-        """
+        """SHA-256 over the sorted SHA-256 of all rows, taken by BigQuery from what it holds now; no row leaves it."""
         self._admit(spec.zone)
-        column, value = self._partition(spec, partition)
-        target = self._ask("prepare", lambda: self._tables.ensure(spec))
-        statement = (
-            "SELECT TO_HEX(SHA256(IFNULL(STRING_AGG(part, '' ORDER BY part), ''))) AS digest FROM ("
-            "SELECT TO_HEX(SHA256(STRING_AGG(mark, '' ORDER BY mark))) AS part FROM ("
-            f"SELECT TO_HEX(SHA256(TO_JSON_STRING(t))) AS mark FROM {target} AS t WHERE {column} = @partition) "
-            "GROUP BY SUBSTR(mark, 1, 3))"
-        )
+        value = self._partition(spec, partition)
+        statement = statements.digesting(spec, self._ask("prepare", lambda: self._tables.ensure(spec)))
         run = self._tables.run
         found = self._ask("digest", lambda: next(iter(run(statement, {"partition": value}, zone=spec.zone))))
         return str(found["digest"])
@@ -208,11 +191,44 @@ class BigQueryWarehouse:
         """The table's address, with its partition's number."""
         self._admit(spec.zone)
         number = (
-            f"${self._partition(spec, partition)[1]}"
+            f"${self._partition(spec, partition)}"
             if partition is not None and spec.partitioned_by == "hospital"
             else ""
         )
         return f"bigquery://{self._tables.plain_name(spec).replace('.', '/')}{number}"
+
+    def rehearse(self, queries: Mapping[str, str], parameters: Mapping[str, str | int]) -> Rehearsal:
+        """Dry runs of the queries and of every statement that is sent for the tables of the open zones."""
+        largest, count, refused = 0, 0, {}
+
+        def tried(name: str, read: Callable[[], int]) -> None:
+            nonlocal largest, count
+            count += 1
+            try:
+                largest = max(largest, self._ask("dry run", read))
+            except WarehouseError as error:
+                refused[name] = str(error)
+
+        for name, sql in queries.items():
+            tried(name, lambda sql=sql: self._rehearsed(sql, parameters))  # type: ignore[misc]  # binds the loop's query
+        for spec in (one for one in self.specs if one.zone in self.zones):
+            target = self._ask("prepare", lambda spec=spec: self._tables.ensure(spec))  # type: ignore[misc]  # binds the loop's spec
+            for what, statement, given in statements.own_statements(spec, target):
+
+                def read(spec: TableSpec = spec, text: str = statement, bound: dict[str, str | int] = given) -> int:
+                    return self._tables.dry_run(text, bound, zone=spec.zone)
+
+                tried(f"{what} of {spec.full_name}", read)
+        return Rehearsal(count, largest, refused)
+
+    def _rehearsed(self, sql: str, parameters: Mapping[str, str | int]) -> int:
+        statement, given = self._prepared(sql), dialect.bound(sql, parameters)
+        return self._tables.dry_run(statement, given, zone=self._zone_of(sql))
+
+    def row_policies(self, spec: TableSpec, readers: Sequence[str]) -> RowPolicies:
+        """Who sees which rows of a table."""
+        self._admit(spec.zone)
+        return RowPolicies(self._tables, spec, tuple(readers), tuple(self._numbers.values()))
 
     def staging(self, zone: str, run_id: str) -> Staging:
         """A fresh prefix `<zone>/staging/<run id>/<random>` of the staging bucket."""
@@ -223,13 +239,14 @@ class BigQueryWarehouse:
         if zone not in self.zones:
             raise ZoneRefused(f"this warehouse was opened for {', '.join(self.zones) or 'no zone'}, not for {zone}")
 
-    def _partition(self, spec: TableSpec, partition: str) -> tuple[str, str | int]:
+    def _partition(self, spec: TableSpec, partition: str) -> str | int:
+        """The value of the partition's column."""
         checked_name(partition, "the name of a partition")
         if spec.partitioned_by == "release":
-            return "release", partition
+            return partition
         if partition not in self._numbers:
             raise WarehouseError(f"{spec.full_name}: the registry has no number for this partition")
-        return "hospital_number", self._numbers[partition]
+        return self._numbers[partition]
 
     def _prepared(self, sql: str) -> str:
         known = {spec.full_name: spec for spec in self.specs}
@@ -248,15 +265,12 @@ class BigQueryWarehouse:
         return next((zone for zone in ZONES if zone in named), self.zones[-1] if self.zones else ZONES[-1])
 
     def _batches(
-        self, spec: TableSpec, partition: str | None, select: str, schema: pa.Schema, order: str = ""
+        self, spec: TableSpec, partition: str | None, select: str, schema: pa.Schema, *, in_order: bool = False
     ) -> Iterator[pa.RecordBatch]:
         self._admit(spec.zone)
         target = self._ask("prepare", lambda: self._tables.ensure(spec))
-        where, given = "", {}
-        if partition is not None:
-            column, value = self._partition(spec, partition)
-            where, given = f" WHERE {column} = @partition", {"partition": value}
-        statement = f"SELECT {select} FROM {target}{where}{order}"
+        given = {} if partition is None else {"partition": self._partition(spec, partition)}
+        statement = statements.reading(spec, target, select, one_partition=partition is not None, in_order=in_order)
         rows = self._ask("scan", lambda: self._tables.run(statement, given, zone=spec.zone, page_size=PAGE_ROWS))
         batches = self._ask("scan", lambda: iter(rows.to_arrow_iterable(bqstorage_client=None)))
         while (batch := self._ask("scan", lambda: next(batches, None))) is not None:
@@ -264,7 +278,7 @@ class BigQueryWarehouse:
 
     def _load(self, spec: TableSpec, name: str, uris: Sequence[str], schema: list[Any]) -> str:
         def load() -> str:
-            return self._tables.load(spec.zone, f"staging_{name}", uris, schema, _job_ids("load", name))
+            return self._tables.load(spec.zone, f"staging_{name}", uris, schema, ids_of_work("load", name))
 
         return self._ask("load", load)
 
@@ -281,26 +295,27 @@ class BigQueryWarehouse:
             schema = [SchemaField("token", "STRING")]
             return self._load(spec, f"{spec.name}_{work}_gone", [f"{stage.uri}/tokens.parquet"], schema)
 
-    def _put(self, spec: TableSpec, partition: str, work: str, select: str, given: Mapping[str, str | int]) -> None:
+    def _put(
+        self,
+        spec: TableSpec,
+        partition: str,
+        work: str,
+        select: str,
+        given: Mapping[str, str | int],
+        involved: Sequence[TableSpec],
+    ) -> None:
         """Replace the partition by what the statement selects, in one step."""
-        column, value = self._partition(spec, partition)
-        # The id holds what the sources look like now: an answer that got lost is asked for again under the same id, while
-        # tomorrow's run of the same statement is another job.
-        state = self._ask("prepare", lambda: self._tables.state([*self.specs]))
-        ids = _job_ids("put", spec.name, partition, _digest(work, state))
+        value = self._partition(spec, partition)
+        # The id holds what the tables involved look like now: an answer that got lost is asked for again under the same id,
+        # while tomorrow's run of the same statement is another job.
+        state = self._ask("prepare", lambda: self._tables.state(involved))
+        ids = ids_of_work("put", spec.name, partition, _digest(work, state))
         if spec.partitioned_by == "hospital":
             self._ask("replace", lambda: self._tables.replace_partition(spec, f"${value}", select, given, ids))
             return
-        target = self._tables.name(spec)
-        columns = ", ".join(quoted(name) for name in spec.column_names)
-        # What is kept of the old rows is read before they are deleted.
-        script = (
-            f"CREATE TEMP TABLE replacement AS {select}; BEGIN TRANSACTION; "
-            f"DELETE FROM {target} WHERE {column} = @release_partition; "
-            f"INSERT INTO {target} ({columns}) SELECT {columns} FROM replacement; COMMIT TRANSACTION;"
-        )
+        script = statements.exchange(spec, self._tables.name(spec), select)
         bound = {**given, "release_partition": value}
-        self._ask("replace", lambda: self._tables.run(script, bound, zone=spec.zone, job_ids=ids))
+        self._ask("replace", lambda: self._tables.run(script, bound, zone=spec.zone, operation="replace", job_ids=ids))
 
     def _ask(self, operation: str, call: Callable[[], _Answer]) -> _Answer:
         # BigQuery quotes values (`Bad int64 value: …`): only the kind of an error goes further.
@@ -309,18 +324,10 @@ class BigQueryWarehouse:
         except WarehouseError:
             raise
         except Exception as error:
-            failure = holding_back(WarehouseError(f"BigQuery: {operation} failed ({type(error).__name__})"), error)
+            told = f"BigQuery: {operation} failed ({kind_and_reason(error)})"
+            failure = holding_back(WarehouseError(told), error)
         raise failure
-
-
-def _partition_column(spec: TableSpec) -> str:
-    return "hospital_number" if spec.partitioned_by == "hospital" else "release"
 
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:32]
-
-
-def _job_ids(*parts: str) -> list[str]:
-    base = "gradient-" + "-".join("".join(c if c.isalnum() or c in "_-" else "_" for c in part) for part in parts)
-    return [f"{base}-{attempt}" for attempt in range(MAX_ATTEMPTS)]

@@ -7,17 +7,30 @@ Belongs here: the interface.  Prefixes for shards are `staging`'s business.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import pyarrow as pa
 
 from gradient_assets.tables import TableSpec
-from resources.staging import Staging
+from resources.buckets.staging import Staging
 
 ZONES = ("identified", "deidentified", "public")
 """From the most confidential to the least."""
 
 WORK_TOKEN = "work_token"  # noqa: S105  a column's name
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What came of trying statements without running them.
+
+    `count` of them, `largest`: the bytes that the greediest would read (0 where that is not known), `refused`: name → why.
+    """
+
+    count: int
+    largest: int = 0
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 class Warehouse(Protocol):
@@ -59,6 +72,10 @@ class Warehouse(Protocol):
 
     def search(self, spec: TableSpec, column: str, terms: str, limit: int = 20) -> pa.Table:
         """The rows whose `column` holds all `terms`, best first, with a column `score`."""
+        ...
+
+    def rehearse(self, queries: Mapping[str, str], parameters: Mapping[str, str | int]) -> Rehearsal:
+        """Read and plan the queries by name, and what the warehouse sends itself; nothing is run."""
         ...
 
     def drop(self, spec: TableSpec, partition: str) -> None:

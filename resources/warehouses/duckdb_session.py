@@ -14,9 +14,9 @@ from pathlib import Path
 
 import duckdb
 
-from resources import full_text
+from resources.buckets.local_folder import remove_tree
 from resources.errors import WarehouseError, holding_back
-from resources.local_folder import remove_tree
+from resources.warehouses import full_text
 
 MEMORY_LIMIT = "1GB"
 """DuckDB sorts on disk what is larger."""

@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from resources.buckets.local_folder import put_in_place
 from resources.errors import WarehouseError, holding_back
-from resources.local_folder import put_in_place
 
 ROW_GROUP_ROWS = 65_536
 BATCH_ROWS = 8_192

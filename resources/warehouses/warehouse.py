@@ -26,12 +26,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gradient_assets.tables import ALL_TABLES, TableSpec
-from resources import dialect, full_text, parquet_files
-from resources.duckdb_session import path_literals, run, session
+from resources.buckets.object_store import Bucket, BucketAddress
+from resources.buckets.staging import Staging, fresh_staging
 from resources.errors import WarehouseError, ZoneRefused, checked_name
-from resources.object_store import Bucket, BucketAddress
-from resources.staging import Staging, fresh_staging
-from resources.warehouse_contract import WORK_TOKEN, ZONES, Warehouse
+from resources.warehouses import dialect, full_text, parquet_files
+from resources.warehouses.duckdb_session import path_literals, run, session
+from resources.warehouses.warehouse_contract import WORK_TOKEN, ZONES, Rehearsal, Warehouse
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,17 @@ class EmbeddedWarehouse:
         with self._session(spec.zone, full_text_search=True) as database:
             self._view(database, spec)
             return full_text.search(database, spec, column, terms, limit)
+
+    def rehearse(self, queries: Mapping[str, str], parameters: Mapping[str, str | int]) -> Rehearsal:
+        """Plan each query over the files that are there; DuckDB does not say what one would read."""
+        refused = {}
+        for name, sql in queries.items():
+            try:
+                with self._session(self._most_confidential()) as database:
+                    run(database, f"EXPLAIN {self._prepared(database, sql)}", dialect.bound(sql, parameters))
+            except WarehouseError as error:
+                refused[name] = str(error)
+        return Rehearsal(len(queries), 0, refused)
 
     def drop(self, spec: TableSpec, partition: str) -> None:
         """Remove the partition's file; one that is not there is no error."""
@@ -247,10 +258,18 @@ def _write_sorted(database: duckdb.DuckDBPyConnection, spec: TableSpec, path: Pa
 
 def _fetched(result: duckdb.DuckDBPyConnection) -> pa.Table:
     try:
-        return result.to_arrow_table()
+        return _with_types_of_bigquery(result.to_arrow_table())
     except Exception as error:
         failure = WarehouseError(f"the statement failed ({type(error).__name__})")
     raise failure
+
+
+def _with_types_of_bigquery(found: pa.Table) -> pa.Table:
+    """DuckDB's sums of whole numbers have 128 bits, and both they and a literal like 0.5 are decimals; BigQuery's are INT64 and
+    FLOAT64.  A sum that INT64 can't hold is an error there and here."""
+    types = {True: pa.int64(), False: pa.float64()}
+    fields = [f.with_type(types[f.type.scale == 0]) if pa.types.is_decimal(f.type) else f for f in found.schema]
+    return found.cast(pa.schema(fields))
 
 
 def _local_path(uri: str) -> Path:

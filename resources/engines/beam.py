@@ -1,7 +1,8 @@
 """Running a Beam pipeline: in this process, on Prism, on Flink, on Dataflow.
 
-Belongs here: the runner's options, waiting, cancelling, and the counters at the end.  What a pipeline does is
-`gradient_assets.pipelines`' business.  The runner is always named: Beam's `DirectRunner` begins with a download.
+Belongs here: choosing the runner, waiting, cancelling, and the counters at the end.  What a pipeline does is
+`gradient_assets.pipelines`' business, jobs of a job server `portable`'s, those of Google `dataflow`'s.  The runner is
+always named: Beam's `DirectRunner` begins with a download.
 
 Errors: a failed pipeline's text may quote an element (a row, a key), so `PipelineFailed` carries its kind only.
 """
@@ -11,8 +12,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,12 +25,14 @@ Runner = Literal["embedded", "prism", "flink", "dataflow"]
 RUNNERS: tuple[Runner, ...] = ("embedded", "prism", "flink", "dataflow")
 
 POLL_S = 5.0
-"""Between two questions to a remote runner; a Dataflow job takes minutes to start."""
+"""Between two questions to a remote runner, at most."""
 
-_BUILT_IN = {
-    "prism": ("--runner=PortableRunner", "--environment_type=LOOPBACK"),
-    "flink": ("--runner=PortableRunner", "--environment_type=LOOPBACK"),
-}
+FIRST_POLL_S = 0.2
+POLL_GROWTH = 1.5
+"""A stage over a few new objects takes 1 s on Prism: it is asked for early, and less and less often."""
+
+UNANSWERED = 3
+"""So many questions in a row may go unanswered: a job of hours is not given up for one lost connection."""
 
 
 class PipelineFailed(Exception):  # noqa: N818  the name says what happened
@@ -58,18 +60,19 @@ class BeamEngine:
     ) -> dict[str, int]:
         """Build the pipeline, run it to its end, return its counters by name (summed over their namespaces).
 
-        When this call is interrupted, a remote job is cancelled.  A Dataflow job of this name that a dead process left
-        running is waited for if it was started with the same `attach`, and cancelled if not: a caller that gives `attach`
-        promises that the old job writes to where the new one would.  Raises `PipelineFailed`.
+        When this call is interrupted, a remote job is cancelled.  `attach` is for Dataflow, whose jobs outlive the process
+        that started them (`resources.engines.dataflow.DataflowEngine`).  Raises `PipelineFailed`.
         """
         say = on_progress or (lambda message: None)
         if self.runner == "embedded":
             return self._run_embedded(build, name)
         if self.runner == "dataflow":
-            from resources.dataflow import run_on_dataflow
+            raise PipelineFailed(
+                f"pipeline {name}: Dataflow's jobs are run by `resources.engines.dataflow.DataflowEngine`"
+            )
+        from resources.engines.portable import run_on_job_server
 
-            return run_on_dataflow(build, name, attach, self.options, say, self.progress_s)
-        return self._run_portable(build, name, say)
+        return run_on_job_server(self.runner, build, name, self.options, say, self.progress_s)
 
     def _run_embedded(self, build: Callable[[beam.Pipeline], None], name: str) -> dict[str, int]:
         import apache_beam as beam
@@ -77,14 +80,14 @@ class BeamEngine:
         from apache_beam.runners.portability.fn_api_runner import FnApiRunner
         from apache_beam.runners.runner import PipelineState
 
+        silence_beam()
         # An empty list: Beam would read the program's own command line otherwise.
         pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([*self.options]))
         build(pipeline)
         failure = None
         try:
-            with _silent_beam():
-                result = pipeline.run()
-                state = result.wait_until_finish()
+            result = pipeline.run()
+            state = result.wait_until_finish()
         except Exception as error:
             failure = holding_back(PipelineFailed(f"pipeline {name}: {kind_of(error)}"), error)
         if failure is not None:
@@ -93,39 +96,13 @@ class BeamEngine:
             raise PipelineFailed(f"pipeline {name}: ended as {state}")
         return counters(result)
 
-    def _run_portable(
-        self, build: Callable[[beam.Pipeline], None], name: str, say: Callable[[str], None]
-    ) -> dict[str, int]:
-        import apache_beam as beam
-        from apache_beam.options.pipeline_options import PipelineOptions
 
-        options = PipelineOptions([*_BUILT_IN[self.runner], f"--job_name={job_name(name)}", *self.options])
-        pipeline = beam.Pipeline(options=options)
-        build(pipeline)
-        failure = None
-        try:
-            result = pipeline.run()
-        except Exception as error:
-            failure = holding_back(
-                PipelineFailed(f"pipeline {name}: not accepted by {self.runner}: {kind_of(error)}"), error
-            )
-        if failure is not None:
-            raise failure
-        say(f"{name}: accepted by {self.runner}")
-        wait(result, f"pipeline {name} on {self.runner}", say, self.progress_s)
-        return counters(result)
+def silence_beam() -> None:
+    """Beam logs nothing in this process any more: when a DoFn raises, it logs the error's text, which may quote an element.
 
-
-@contextmanager
-def _silent_beam() -> Iterator[None]:
-    """Keep Beam's own log lines back: when a DoFn raises, it logs the error's text, and that may quote an element."""
-    logger = logging.getLogger("apache_beam")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
+    Never undone: its threads outlive their pipeline, and two pipelines may run at a time.
+    """
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL + 1)
 
 
 def wait(result: Any, what: str, say: Callable[[str], None], poll_s: float) -> None:
@@ -134,18 +111,20 @@ def wait(result: Any, what: str, say: Callable[[str], None], poll_s: float) -> N
 
     last = ""
     failure = None
+    pause_s = min(FIRST_POLL_S, poll_s)
     try:
         while True:
-            state = str(result.state)
+            state = _state(result, poll_s)
             if state != last:
                 say(f"{what}: {state.lower()}")
                 last = state
             if PipelineState.is_terminal(state):
                 break
-            time.sleep(poll_s)
+            time.sleep(pause_s)
+            pause_s = min(pause_s * POLL_GROWTH, poll_s)
     except Exception as error:
         _cancel(result)
-        failure = PipelineFailed(f"{what}: {kind_of(error)}")
+        failure = holding_back(PipelineFailed(f"{what}: {kind_of(error)}"), error)
     except BaseException:
         # Dagster ends a run by an exception that is none of Exception; a job nobody waits for would go on and cost.
         _cancel(result)
@@ -154,6 +133,15 @@ def wait(result: Any, what: str, say: Callable[[str], None], poll_s: float) -> N
         raise failure
     if last != PipelineState.DONE:
         raise PipelineFailed(f"{what}: ended as {last.lower()}")
+
+
+def _state(result: Any, poll_s: float) -> str:
+    for _ in range(UNANSWERED - 1):
+        try:
+            return str(result.state)
+        except Exception:  # the last question's error is told
+            time.sleep(poll_s)
+    return str(result.state)
 
 
 def _cancel(result: Any) -> None:
@@ -181,6 +169,6 @@ def kind_of(error: BaseException) -> str:
 
 
 def job_name(name: str) -> str:
-    """A name that Dataflow accepts: lower case letters, digits and '-', beginning with a letter, 63 at most."""
+    """A name that every runner accepts: lower case letters, digits and '-', beginning with a letter, 63 at most."""
     cleaned = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")[:60].rstrip("-")
     return cleaned if re.match(r"[a-z]", cleaned) else f"g-{cleaned}"
