@@ -23,7 +23,7 @@ from gradient_assets.deid.reasons import Reason, Refused
 from resources import Resources
 from resources.buckets.object_store import Bucket, ObjectStat
 from resources.errors import withheld_text
-from resources.vault import KeyExists, Vault
+from resources.vault_contract import KeyExists, Vault
 
 KEY_NAME = "platform/diagnostics"
 """Its key seals and derives nothing else, so that one made at the first failure changes no pseudonym."""

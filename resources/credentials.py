@@ -16,10 +16,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
+from resources.vault_contract import Vault, VaultError
+
 if TYPE_CHECKING:
     import boto3  # type: ignore[import-untyped]  # ships no types
-
-    from resources.vault import Vault
 
 GOOGLE_SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 SESSION_NAME = "gradient"
@@ -251,8 +251,6 @@ def _service_account(account: Any, which: str) -> Any:
 
 def secret_fields(name: str, vault: Vault | None) -> dict[str, Any]:
     """The fields of a JSON secret.  Raises `CredentialsError`."""
-    from resources.vault import VaultError  # a cloud vault is itself opened with an identity of this module
-
     if vault is None:
         raise CredentialsError("the bucket names a secret, but no vault was given")
     try:

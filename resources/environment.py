@@ -18,7 +18,8 @@ from resources.credentials import Identity, of_hospital
 from resources.engines.beam import BeamEngine, Runner
 from resources.key_records import KeyKeeper
 from resources.settings import Settings, SettingsError
-from resources.vault import AwsVault, FileVault, GoogleVault, Vault
+from resources.vault import AwsVault, FileVault, GoogleVault
+from resources.vault_contract import Vault
 from resources.warehouses.warehouse import EmbeddedWarehouse, Warehouse
 
 if TYPE_CHECKING:  # 0.4 s, which only the stages that look at pictures need to pay

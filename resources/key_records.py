@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 from gradient_assets.deid.identity import SecretKey
 from resources.buckets.object_store import Bucket, ObjectExists, ObjectVanished
-from resources.vault import KeyChanged, KeyExists, MissingKey, Vault
+from resources.vault_contract import KeyChanged, KeyExists, MissingKey, Vault
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,8 @@ from gradient_assets.withdrawals.register import WithdrawalError
 from gradient_assets.withdrawals.sweep import settle
 from resources import Resources, SettingsError
 from resources.buckets.object_store import Bucket, StoreError
-from resources.engines.beam import PipelineFailed
-from resources.vault import VaultError
+from resources.engines.waiting import PipelineFailed
+from resources.vault_contract import VaultError
 from resources.warehouses.warehouse import WarehouseError
 
 PLAIN_ERRORS = (

@@ -78,7 +78,8 @@ def release_dicoms(
 ) -> tuple[dg.MaterializeResult[Any], dg.MaterializeResult[Any]]:
     """Clean the cohort's originals once more, for this recipient alone."""
     release = load_release(resources.release_requests, context.partition_key)
-    Gate(resources, registry.releases, release).require_not_revoked()
+    gate = Gate(resources, registry.releases, release)
+    gate.require_not_revoked()
     recipient_key = resources.key(release.secret_name)
     cohort = _cohort(resources, release)
     hospitals = {hospital.id: hospital for hospital in registry if hospital.id in cohort}
@@ -105,7 +106,9 @@ def release_dicoms(
     work = _work(context, registry, resources, hospitals, cohort, step, recipient_key)
     objects, verifier = ObjectCommit(bucket, "", waiting), Verifier.of_release(resources, registry, release)
     counts = run.run(step, work, objects)
+    gate.give_up_if_revoked()  # cleaning takes hours, and so does the search after it
     counts = run.isolate(step, verifier.to_isolate(verifier.all_in_release()), counts, objects)
+    gate.give_up_if_revoked()
     version = resources.warehouse.content_digest(RELEASE_MANIFEST, release.name)
     metadata = stage_metadata(counts, RELEASE_MANIFEST, **{"gradient/recipient": release.recipient})
     return result("release_dicoms", metadata, version), result("release_manifest", metadata, version)
@@ -127,6 +130,7 @@ def release_report(
     manifest, report = as_csv(evidence.rows), render_report(evidence, pictures).encode()
     _refuse_leaks(registry, resources, manifest, without_pictures(report))
     standing = gate.verify(account_name(), manifest, report)
+    gate.give_up_if_revoked()
     place = release.delivered if standing.is_current_delivered else release.pages
     metadata = {
         "gradient/rows_out": len(evidence.rows),

@@ -20,7 +20,7 @@ from gradient_assets.hospitals import Hospital, Registry
 from gradient_assets.pipelines.steps import foreseen
 from resources import Resources
 from resources.buckets.object_store import Bucket, StoreError
-from resources.vault import VaultError
+from resources.vault_contract import VaultError
 
 TICK_DEADLINE_S = 40.0
 """Dagster ends a tick after 60 s; what is left of them pays for opening the stores and writing the cursor."""

@@ -1,7 +1,9 @@
 """In = out + quarantined + withdrawn, at every stage of a hospital and over all of them.
 
 Belongs here: counting what a stage was given, what it wrote and what it left out, from the tables themselves; for the two
-stages that read buckets, what they were given is the number of objects that the listing of their last run had.
+stages that read buckets, what they were given is the number of objects that the listing of their last run had.  Files of
+reports are counted as files: nobody keeps how many records a file had.  Releases are not counted here, and nothing waits for
+this check: `quarantine` is made last.
 """
 
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ from gradient_assets.hospitals import Hospital, Registry, RegistryError, home_pa
 from gradient_assets.instance import prepare_home
 from resources import Resources, Settings, SettingsError, resources_for
 from resources.buckets.object_store import Bucket
-from resources.vault import MissingKey
+from resources.vault_contract import MissingKey
 
 NEEDED_GIB = 2
 STORE_DEADLINE_S = 30.0

@@ -25,8 +25,8 @@ from gradient_assets.releases import ReleaseError
 from gradient_assets.withdrawals.register import WithdrawalError
 from resources import Settings, SettingsError, resources_for
 from resources.buckets.object_store import StoreError
-from resources.engines.beam import PipelineFailed
-from resources.vault import VaultError
+from resources.engines.waiting import PipelineFailed
+from resources.vault_contract import VaultError
 from resources.warehouses.warehouse import WarehouseError
 
 BAD_INPUT = (

@@ -22,7 +22,7 @@ from gradient_assets.releases.manifest import REPORT
 from gradient_assets.releases.requests import refuse_another
 from gradient_assets.releases.states import LogError, Standing, account_name, checked_name, is_author
 from gradient_assets.tables import PROD, RELEASE_MANIFEST
-from resources.vault import VaultError
+from resources.vault_contract import VaultError
 
 
 @click.command()

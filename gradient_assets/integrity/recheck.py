@@ -24,7 +24,7 @@ from gradient_assets.integrity.records import IntegrityError
 from gradient_assets.tables import ALL_TABLES, MADE_THUMBNAILS, TableSpec
 from resources import Resources
 from resources.buckets.object_store import Bucket, ObjectVanished
-from resources.vault import KeyChanged, VaultError
+from resources.vault_contract import KeyChanged, VaultError
 from resources.warehouses.warehouse import Warehouse
 
 What = Literal[

@@ -18,7 +18,7 @@ from gradient_assets.deid.identity import SecretKey
 from gradient_assets.tables import TableSpec
 from resources import Resources
 from resources.buckets.object_store import Bucket, ObjectVanished
-from resources.vault import KeyChanged
+from resources.vault_contract import KeyChanged
 from resources.warehouses.warehouse import Warehouse
 
 WRITING = "_writing"

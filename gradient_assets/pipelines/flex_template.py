@@ -19,7 +19,7 @@ from gradient_assets.pipelines.beam_stage import PlacedPlan, StagePlan, build, g
 from gradient_assets.pipelines.shards import StagingPlace
 from gradient_assets.pipelines.worklist import chunk_name
 from resources.buckets.object_store import Bucket, BucketAddress
-from resources.engines.beam import silence_beam
+from resources.engines.waiting import silence_beam
 
 PARAMETERS = {
     "place": "The staging of the stage's run, where its plan and its work list lie.",

@@ -32,7 +32,8 @@ from gradient_assets.pipelines.worklist import Worklist, write_everyone
 from gradient_assets.tables import TableSpec
 from resources.buckets.object_store import Bucket
 from resources.buckets.staging import Staging, fresh_staging
-from resources.engines.beam import BeamEngine, PipelineFailed
+from resources.engines.beam import BeamEngine
+from resources.engines.waiting import PipelineFailed
 from resources.warehouses.warehouse import Warehouse
 
 STAGING = "_staging"
@@ -152,9 +153,7 @@ class StageRun:
             with writing_objects(self.warehouse, step.made if objects is not None else None, self.partition):
                 if objects is not None:
                     objects.publish(writes.stagings["objects"])
-                # Also what vanished before it was read: under its old etag it is never listed again.
-                before = known | self.warehouse.tokens(step.refusals, self.partition)
-                self._commit(step, result, gone=before - expected, todo=expected - known)
+                self._commit(step, result, gone=self._there(step) - expected, todo=expected - known)
                 self.settle((*(() if step.made is None else (step.made,)), *step.beside, step.output))
                 if objects is not None:
                     objects.remove_orphans()
@@ -226,15 +225,27 @@ class StageRun:
         return rows
 
     def _known(self, step: Step) -> set[str]:
-        known = self.warehouse.tokens(step.output, self.partition)
-        if step.made is not None:  # rows whose origin nobody wrote down are made again
-            known &= self.warehouse.tokens(step.made, self.partition)
-        transient = {reason.value for reason in TRANSIENT}
+        """Tokens with nothing left to do: rows with an origin, or refusals of an item that has none.
+
+        Both conditions are of the order in `_commit`: an item may have rows and refusals (a file of reports with one bad
+        row), so that its refusals alone say nothing of its rows.
+        """
+        refused: set[str] = set()
         retried: set[str] = set()
+        transient = {reason.value for reason in TRANSIENT}
         for batch in self.warehouse.scan(step.refusals, self.partition, columns=("work_token", "reason")):
             for token, reason in zip(batch["work_token"].to_pylist(), batch["reason"].to_pylist(), strict=True):
-                (retried if reason in transient else known).add(token)
-        return known - retried
+                (retried if reason in transient else refused).add(token)
+        rows = self.warehouse.tokens(step.output, self.partition)
+        if step.made is None:
+            return (rows | refused) - retried
+        origins = self.warehouse.tokens(step.made, self.partition)
+        return ((rows & origins) | (refused - origins - rows)) - retried
+
+    def _there(self, step: Step) -> set[str]:
+        """Every token that any table of the stage names: what a killed run left, and what vanished before it was read."""
+        specs = (step.output, step.refusals) if step.made is None else (step.output, step.refusals, step.made)
+        return {token for spec in specs for token in self.warehouse.tokens(spec, self.partition)}
 
     def _plan(self, work: Iterable[WorkItem], known: set[str], place: StagingPlace) -> tuple[set[str], Worklist]:
         worklist = Worklist(place)
@@ -294,8 +305,10 @@ class StageRun:
             )
 
     def _commit(self, step: Step, result: GroupResult, gone: set[str], todo: set[str]) -> None:
+        # A run may be killed between any two of these.  `_known` finds what is whole by this order: an item counts as done
+        # when the last of its tables has it, and the output keeps what is gone until all others have let it go.
         made = () if step.made is None else (step.made,)
-        for spec in (step.refusals, *made, *step.beside, step.output):
+        for spec in (*made, step.refusals, *step.beside, step.output):
             shards = result.shards.get(spec.full_name, [])
             # Tokens of this run are dropped too: another run of the same partition may have committed them meanwhile.
             self.warehouse.replace(spec, self.partition, shards=shards, drop_tokens=gone | todo)

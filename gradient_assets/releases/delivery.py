@@ -37,7 +37,7 @@ from gradient_assets.releases.verification import outcomes_of
 from gradient_assets.tables import RELEASE_FACTS, RELEASE_MANIFEST
 from resources.buckets.object_store import ObjectVanished
 from resources.environment import Resources
-from resources.vault import VaultError
+from resources.vault_contract import VaultError
 
 RACES = 5
 """How often a revocation is written again because another change came first; more than that is no accident."""
@@ -135,14 +135,14 @@ class Gate:
             for key in moving:
                 bucket.move(f"{release.prepared}/{key}", f"{release.delivered}/dicom/{key}")
         except ObjectVanished:
-            self._give_up_if_revoked(rows)
+            self.give_up_if_revoked(rows)
             raise
         wanted = {f"{release.delivered}/dicom/{row['object_key']}" for row in rows}
         there = [stat.key for stat in bucket.listing(f"{release.delivered}/dicom/")]
         bucket.delete([key for key in there if key not in wanted])
         bucket.put(f"{release.delivered}/{MANIFEST}", manifest)
         bucket.put(f"{release.delivered}/{REPORT}", report)
-        self._give_up_if_revoked(rows)
+        self.give_up_if_revoked(rows)
         if not standing.is_current_delivered:
             standing = self.log.append("delivered", by, manifest=standing.manifest, report=standing.report)
         for folder in (release.prepared, release.pages):
@@ -172,13 +172,14 @@ class Gate:
             standing = self._revoked(by, reason)
         return standing or Standing(revoked=True), listed
 
-    def _give_up_if_revoked(self, rows: Iterable[dict[str, str]]) -> None:
-        # A revocation is written down before the recipient's folder is emptied: either it is seen here, after the last object
-        # was moved, or the emptying sees that object.
+    def give_up_if_revoked(self, moved: Iterable[dict[str, str]] = ()) -> None:
+        """Delete what was written of a release that was revoked meanwhile, `moved` among it, and raise `ReleaseError`."""
+        # A revocation is written down before anything is deleted: either it is seen here, after the last object was written,
+        # or the deleting sees that object.
         if Revocation(self.resources.release_requests, self.release.name).exists():
-            self._take_back(rows)
+            self._take_back(moved)
             raise ReleaseError(
-                f"Release '{self.release.name}' was revoked while it was delivered. What was moved is deleted."
+                f"Release '{self.release.name}' was revoked meanwhile. What was written of it is deleted."
             )
 
     def _revoked(self, by: str, reason: str) -> Standing:

@@ -17,12 +17,15 @@ from gradient_assets.cohort import CODES, CohortError, cohort_condition, conditi
 from gradient_assets.deid.headers import Profile
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.hospitals import Hospital, Registry, ReleaseRules
+from gradient_assets.pipelines.thumbnails import stage_version
+from gradient_assets.pipelines.work import WorkSource
 from gradient_assets.releases.manifest import as_csv, digest_of, manifest_rows
 from gradient_assets.releases.requests import Release, ReleaseError
 from gradient_assets.releases.revision import code_revision, package_version
 from gradient_assets.releases.statistics import Classes, classes_of
 from gradient_assets.releases.verification import BEFORE_REPORT, CheckOutcome, outcomes_of
-from gradient_assets.review.decisions import decisions_of
+from gradient_assets.review.decisions import Decision, decisions_of
+from gradient_assets.review.listing import carried_over
 from gradient_assets.tables import PROD, REFUSED_RELEASE, RELEASE_AUDIT, RELEASE_FACTS, TableSpec
 from resources.environment import Resources
 from resources.errors import WarehouseError
@@ -37,16 +40,24 @@ DATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """Instances of the release that people looked at, and those to which they added a box."""
+class Reviewed:
+    """Instances of the release that people looked at as they are now, and those to which they added a box.
+
+    `drawn` and `drawn_hits` are those of them that the sample drew.  What people choose to look at says nothing of the rest.
+    """
 
     looked: int
     hits: int
+    drawn: int
+    drawn_hits: int
 
     @property
     def most_missed(self) -> float:
-        """Upper 95 % bound (Clopper and Pearson, one-sided) of the share of instances with text that is still to be seen."""
-        return upper_bound(self.hits, self.looked)
+        """Upper 95 % bound (Clopper and Pearson, one-sided) of the share of instances with text that is still to be seen.
+
+        From instances that were drawn by chance alone; 1 without one.
+        """
+        return upper_bound(self.drawn_hits, self.drawn)
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,7 @@ class Evidence:
     kinds: Mapping[str, int]
     boxes: Mapping[str, int]
     outcomes: list[CheckOutcome]
-    reviewed: Sample
+    reviewed: Reviewed
     triage: Audit
     profiles: Mapping[str, int]
     dates: Mapping[str, int]
@@ -177,20 +188,37 @@ def _rule(resources: Resources, release: Release) -> str:
     return shown_condition(release.condition, codes)
 
 
-def _reviewed(resources: Resources, hospitals: Iterable[Hospital], audits: list[dict[str, Any]]) -> Sample:
-    verdicts: Counter[str] = Counter()
+def _reviewed(resources: Resources, hospitals: Iterable[Hospital], audits: list[dict[str, Any]]) -> Reviewed:
+    looks: list[Decision] = []
     for hospital in hospitals:
-        decisions = decisions_of(resources, hospital.id)
-        if not decisions:
+        if decisions := decisions_of(resources, hospital.id):
+            in_release = {(row["object_key"], row["etag"]) for row in audits if row["hospital_id"] == hospital.id}
+            looks += _looks(resources, hospital, decisions, in_release)
+    drawn = [look for look in looks if look.drawn_by_chance]
+    return Reviewed(len(looks), _with_box(looks), len(drawn), _with_box(drawn))
+
+
+def _looks(
+    resources: Resources, hospital: Hospital, decisions: Mapping[str, Decision], in_release: set[tuple[str, str]]
+) -> Iterator[Decision]:
+    """Decisions about what the release holds, as far as they are said of what the thumbnails' stage would show now."""
+    identity = Pseudonymizer(resources.key(hospital.secret_name), hospital.id)
+    former = tuple(Pseudonymizer(key, hospital.id) for key in resources.former_keys(hospital.secret_name))
+    source = WorkSource(hospital, resources.warehouse, identity, former)
+    version = stage_version(resources.text_finder, Profile.of(hospital.profile))
+    # As the stages: what was decided before a rotation of the key holds on, under the object's name of then.
+    decisions, _ = carried_over(source, version, decisions)
+    for item in source.pixels(version):
+        decision = decisions.get(item["object_pseudonym"])
+        if decision is None or decision.verdict == "quarantine" or not decision.holds_for(item["work_token"]):
             continue
-        # As the stages: what was decided before a rotation of the key holds on, under the object's name of then.
-        keys = (resources.key(hospital.secret_name), *resources.former_keys(hospital.secret_name))
-        scopes = [Pseudonymizer(key, hospital.id) for key in keys]
-        for row in audits:
-            if row["hospital_id"] == hospital.id:
-                names = (scope.token("object", row["object_key"]) for scope in scopes)
-                verdicts.update([next((decisions[name].verdict for name in names if name in decisions), "")])
-    return Sample(verdicts["accept"] + verdicts["box"], verdicts["box"])
+        # A release holds the object of its own time: nobody who looked at another one has looked at it.
+        if (item["object_key"], item["etag"]) in in_release:
+            yield decision
+
+
+def _with_box(looks: Iterable[Decision]) -> int:
+    return sum(look.verdict == "box" for look in looks)
 
 
 def _triage(resources: Resources, hospitals: Iterable[Hospital]) -> Audit:

@@ -53,8 +53,8 @@ SAME_MODEL = (
 )
 UNREAD = "but nobody has read the pixels again, which the registry allows (<code>releases.unread_pixels</code>)."
 LOOK_FIRST = (
-    "Nobody has looked at an object of this release: samples say nothing of text that is still to be seen. Look at some, "
-    "drawn by chance, before you sign: <code>gradient review --only sample</code>."
+    "Nobody has looked at an object of this release that was drawn by chance: samples say nothing of text that is still to be "
+    "seen. Look at some, drawn by chance, before you sign: <code>gradient review --only sample</code>."
 )
 
 
@@ -207,14 +207,19 @@ def _verification(evidence: Evidence) -> str:
             "triage was not used",
         ),
         _sample_row(
-            "Objects of this release that people reviewed",
+            "Objects of this release, drawn by chance, that people reviewed",
             len(evidence.rows),
-            evidence.reviewed.looked,
-            evidence.reviewed.hits,
+            evidence.reviewed.drawn,
+            evidence.reviewed.drawn_hits,
             evidence.reviewed.most_missed,
             "nobody has looked yet",
         ),
     ]
+    if chosen := evidence.reviewed.looked - evidence.reviewed.drawn:
+        hits = evidence.reviewed.hits - evidence.reviewed.drawn_hits
+        looks.append(
+            ["Objects of this release that people chose", _n(len(evidence.rows)), _n(chosen), _n(hits), "says nothing"]
+        )
     is_read = all(outcome.searched for outcome in evidence.outcomes if (outcome.asset, outcome.check) == PIXELS)
     return _section(
         "Verification",
@@ -223,13 +228,14 @@ def _verification(evidence: Evidence) -> str:
         + _table(
             ("check", "looked at", "looked for", "found", "accepted", "outcome"), rows, numbers=(1, 2, 3, 4), good=5
         )
-        + '<p class="note">Looked for: forms of the names, numbers and UIDs known in all hospitals. Accepted: findings that '
+        + '<p class="note">Looked for: forms of the names and numbers known in all hospitals. Accepted: findings that '
         "people declared false alarms; they are in the release.</p>"
         + "<h3>Text in pixels: what samples say</h3>"
         + _table(("sample", "of", "looked at", "with missed text", "at most, 95 %"), looks, numbers=(1, 2, 3, 4))
         + '<p class="note">Releases look at every frame, with a second model after the first. The bound is the one of Clopper '
-        "and Pearson, one-sided (3 ÷ n when nothing was missed); it holds for objects chosen by chance. What people found "
-        "missing was blacked out before this release was made.</p>",
+        "and Pearson, one-sided (3 ÷ n when nothing was missed). It is taken from objects that a sample drew, and holds if its "
+        "reviewers decided about each one they were shown; what people chose to look at does not lower it. A look counts for "
+        "the object and engine it was made on. What people found missing was blacked out before this release was made.</p>",
     )
 
 
@@ -312,7 +318,7 @@ def _signing(evidence: Evidence) -> str:
         needed, f"{needed} different people, none of them who asked for it, approve."
     )
     pictured = any(row["frames"] > 0 for row in evidence.rows)
-    look = f'<p class="warn">{LOOK_FIRST}</p>' if pictured and not evidence.reviewed.looked else ""
+    look = f'<p class="warn">{LOOK_FIRST}</p>' if pictured and not evidence.reviewed.drawn else ""
     command = f"gradient approve {evidence.release.name} --by NAME --digest {evidence.manifest[:12]}"
     lines = "".join("<div>Name, date, signature</div>" for _ in range(needed))
     signing = f'<div class="signing">{lines}</div>' if lines else ""

@@ -1,8 +1,12 @@
 """What reviewers decided about instances: kept in the identified zone, applied on the next run.
 
 Belongs here: the record, its file, reading a hospital's decisions.  There is one JSON object per instance, put in place as
-a whole; it names the instance by its object's pseudonym and holds boxes and codes, never a value of the object.  Decisions
-are requests of people to the graph, like releases, and lie in the same bucket under a prefix that no release can have.
+a whole, under the seal of the hospital's key; it names the instance by its object's pseudonym and holds boxes and codes,
+never a value of the object.  Decisions are requests of people to the graph, like releases, and lie in the same bucket under
+a prefix that no release can have.
+
+A seal says that a file was made here and for this instance.  A file that was taken away, or an older one of the same
+instance put back, leaves no trace (docs/boundary.md).
 """
 
 from __future__ import annotations
@@ -13,9 +17,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
 from gradient_assets.deid.pixels.boxes import ALL_FRAMES, Box
+from gradient_assets.hospitals import Hospital, load_registry, registry_path
+from gradient_assets.seals import Seals
 from resources.buckets.object_store import Bucket
 from resources.environment import Resources
 
@@ -32,7 +38,7 @@ MAX_BOXES = 200
 
 _PSEUDONYM = re.compile(r"[0-9a-f]{32}")
 _REVIEWER = re.compile(r"[^\x00-\x1f\x7f]{1,60}")
-_FIELDS = {"object_pseudonym", "made_on", "verdict", "boxes", "reviewer", "decided_at"}
+_FIELDS = {"object_pseudonym", "made_on", "verdict", "boxes", "reviewer", "decided_at", "drawn_by_chance"}
 _BOX_FIELDS = {"left", "top", "width", "height", "frame"}
 
 
@@ -81,7 +87,9 @@ class Decision:
     """What one person decided about one instance.
 
     `made_on` is the work token, without any decision in it, of what was shown: another engine or another object has
-    another.  `decided_at` is ISO 8601 with its offset.  Raises `ReviewError` when the parts don't fit together.
+    another.  `decided_at` is ISO 8601 with its offset.  `drawn_by_chance`: the instance came before a person's eyes because
+    the sample drew it, not because somebody chose it; bounds are taken from such looks alone.  Raises `ReviewError` when the
+    parts don't fit together.
     """
 
     object_pseudonym: str
@@ -90,6 +98,7 @@ class Decision:
     boxes: tuple[AddedBox, ...]
     reviewer: str
     decided_at: str
+    drawn_by_chance: bool = False
 
     def __post_init__(self) -> None:
         if not all(
@@ -107,6 +116,8 @@ class Decision:
             aware = False
         if not aware:
             raise ReviewError("A decision has the time it was made at, with its offset.")
+        if type(self.drawn_by_chance) is not bool:
+            raise ReviewError("A decision says whether the instance was drawn by chance.")
 
     @property
     def digest(self) -> str:
@@ -141,28 +152,36 @@ def decisions_bucket(resources: Resources, hospital_id: str) -> Bucket:
 def decisions_of(resources: Resources, hospital_id: str) -> dict[str, Decision]:
     """All decisions of a hospital by object pseudonym.
 
-    Raises `ReviewError` for a file that can't be understood: it may be a quarantine, and going on without it would pass the
-    object on.
+    Raises `ReviewError` for a file that can't be understood, or that is not as it was written: whatever it says now, it may
+    have been a quarantine or a box, and going on without it would pass the object on.  Raises what the vault and the
+    registry raise.
     """
-    bucket = decisions_bucket(resources, hospital_id)
+    bucket, seals = decisions_bucket(resources, hospital_id), None
     found: dict[str, Decision] = {}
     for stat in bucket.listing():
+        if seals is None:  # a hospital that nobody reviewed needs no key here
+            seals = seals_of(resources, _registered(resources, hospital_id))
         try:
-            decision = _parsed(bucket.get(stat.key))
+            decision = _parsed(seals.opened(stat.key, bucket.get(stat.key)))
             understood = stat.key == f"{decision.object_pseudonym}.json"
         except (ReviewError, ValueError, TypeError, KeyError, RecursionError):
             understood = False
         if not understood:
             raise ReviewError(
-                f"A review decision of hospital '{hospital_id}' can't be read: {_shown(stat.key)}. Restore the file, or delete "
-                "it and review the instance again."
+                f"A review decision of hospital '{hospital_id}' can't be read, or was not made here: {_shown(stat.key)}. "
+                "Restore the file, or delete it and review the instance again."
             )
         found[decision.object_pseudonym] = decision
     return found
 
 
-def save_decision(bucket: Bucket, decision: Decision) -> None:
-    """Keep it, in place of an earlier one about the same instance."""
+def seals_of(resources: Resources, hospital: Hospital) -> Seals:
+    """What seals a hospital's decisions; one hospital's are none of another's.  Raises `MissingKey` and `KeyChanged`."""
+    return Seals.of(resources, hospital.secret_name, f"{PREFIX}/{hospital.id}")
+
+
+def save_decision(bucket: Bucket, seals: Seals, decision: Decision) -> None:
+    """Keep it under its seal, in place of an earlier one about the same instance."""
     content = {
         "object_pseudonym": decision.object_pseudonym,
         "made_on": decision.made_on,
@@ -170,8 +189,9 @@ def save_decision(bucket: Bucket, decision: Decision) -> None:
         "boxes": [box.as_dict() for box in decision.boxes],
         "reviewer": decision.reviewer,
         "decided_at": decision.decided_at,
+        "drawn_by_chance": decision.drawn_by_chance,
     }
-    bucket.put(f"{decision.object_pseudonym}.json", json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
+    bucket.put(f"{decision.object_pseudonym}.json", seals.closed(f"{decision.object_pseudonym}.json", content))
 
 
 def forget_decision(bucket: Bucket, object_pseudonym: str) -> None:
@@ -194,12 +214,16 @@ def boxes_from(parsed: Any) -> tuple[AddedBox, ...]:
     return tuple(AddedBox(**box) for box in parsed)
 
 
-def _parsed(content: bytes) -> Decision:
-    fields = json.loads(content)
-    if not isinstance(fields, dict) or set(fields) != _FIELDS:
+def _registered(resources: Resources, hospital_id: str) -> Hospital:
+    settings = resources.settings
+    return load_registry(registry_path(settings.values), home=settings.home).get(hospital_id)
+
+
+def _parsed(fields: dict[str, Any]) -> Decision:
+    if set(fields) != _FIELDS:
         raise ReviewError("A decision has other fields.")
     boxes = boxes_from(fields.pop("boxes"))
-    return Decision(**cast(dict[str, Any], fields), boxes=boxes)
+    return Decision(**fields, boxes=boxes)
 
 
 def _shown(key: str) -> str:

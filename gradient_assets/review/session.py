@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -29,9 +29,11 @@ from gradient_assets.review.decisions import (
     decisions_of,
     forget_decision,
     save_decision,
+    seals_of,
 )
 from gradient_assets.review.listing import Only, Subject, carried_over, is_pending, subjects
 from gradient_assets.review.redaction import Redacted, Redactor, View
+from gradient_assets.seals import Seals
 from resources.buckets.object_store import Bucket
 from resources.environment import Resources
 
@@ -52,7 +54,10 @@ class Session:
     subjects: list[Subject] = field(repr=False)
     decisions: dict[str, Decision] = field(repr=False)
     bucket: Bucket
+    seals: Seals = field(repr=False)
     redactor: Redactor
+    by_chance: bool = False
+    """The instances are a sample: none of them was chosen by a person."""
     former_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
     """Object pseudonym → those under the versions of the key before."""
     _seen: set[str] = field(default_factory=set, repr=False)
@@ -83,7 +88,18 @@ class Session:
             which = "" if only == "all" else f" with --only {only}"
             raise ReviewError(f"Hospital '{hospital.id}' has nothing to review{which}.")
         bucket = decisions_bucket(resources, hospital.id)
-        return cls(hospital.id, reviewer, listed, decisions, bucket, Redactor(step), former_names)
+        seals, by_chance = seals_of(resources, hospital), only == "sample"
+        return cls(
+            hospital.id,
+            reviewer,
+            listed,
+            decisions,
+            bucket,
+            seals,
+            Redactor(step),
+            by_chance,
+            former_names=former_names,
+        )
 
     @property
     def decisions_made(self) -> int:
@@ -177,10 +193,13 @@ class Session:
                 raise ReviewError("A box lies outside of the picture.")
             now = datetime.now(UTC).isoformat(timespec="seconds")
             decision = Decision(
-                subject.pseudonym, subject.work_token, cast(Verdict, verdict), boxes, self.reviewer, now
+                subject.pseudonym, subject.work_token, cast(Verdict, verdict), boxes, self.reviewer, now, self.by_chance
             )
         with self._lock:
             before = self.decisions.get(subject.pseudonym)
+            if decision is not None and before is not None and before.drawn_by_chance:
+                # Or deciding anew in a sitting of one's own choice would take a miss out of the sample.
+                decision = replace(decision, drawn_by_chance=True)
             self._keep(subject.pseudonym, decision)
             self._undo.append((index, before))
             return self.about(index)
@@ -200,7 +219,7 @@ class Session:
             forget_decision(self.bucket, pseudonym)
             self.decisions.pop(pseudonym, None)
         else:
-            save_decision(self.bucket, decision)
+            save_decision(self.bucket, self.seals, decision)
             self.decisions[pseudonym] = decision
         # Or the stages would go by what was decided before a rotation, once nothing stands under today's name.
         for name in self.former_names.get(pseudonym, ()):

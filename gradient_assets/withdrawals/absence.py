@@ -4,7 +4,8 @@ Belongs here: what is read, how a name is looked for, the counts.  Rows are judg
 and by looking for each name in the whole text of each row, since a rule that removes can't prove that it removed enough.
 
 Not read: the hospital's own buckets (they are not ours), lists of what recipients have to delete, the logs of people's
-decisions (object pseudonyms only), sealed error texts (they end by their age).
+decisions (object pseudonyms only), sealed error texts (they end by their age), Dagster's event log (pages of checks that found
+something name objects by pseudonym).
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ from resources.buckets.store_errors import (
     StoreUnavailable,
     guarded,
 )
-from resources.vault import Vault
+from resources.vault_contract import Vault
 
 if TYPE_CHECKING:
     from obstore import GetOptions

@@ -27,7 +27,7 @@ from resources.credentials import (
     serving,
 )
 from resources.errors import holding_back
-from resources.vault import Vault
+from resources.vault_contract import Vault
 
 if TYPE_CHECKING:
     from obstore.store import GCSStore, S3Store

@@ -19,9 +19,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from resources.engines.beam import BeamEngine, PipelineFailed, Runner, kind_of, silence_beam
+from resources.engines.beam import BeamEngine, Runner
 from resources.engines.dataflow_messages import Hearing
 from resources.engines.dataflow_service import REQUEST_S, DataflowService, JobMessage, ListedJob, is_local
+from resources.engines.waiting import PipelineFailed, kind_of, silence_beam
 from resources.errors import holding_back, holding_text_back
 
 if TYPE_CHECKING:

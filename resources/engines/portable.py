@@ -19,7 +19,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.worker import sdk_worker
 
-from resources.engines.beam import PipelineFailed, counters, job_name, kind_of, silence_beam, wait
+from resources.engines.waiting import PipelineFailed, counters, job_name, kind_of, silence_beam, wait
 from resources.errors import holding_back, holding_text_back, withheld_text
 
 LAST_ERRORS = 20

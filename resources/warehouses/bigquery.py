@@ -25,7 +25,7 @@ from resources.buckets.object_store import Bucket
 from resources.buckets.staging import Staging, fresh_staging
 from resources.credentials import Identity
 from resources.errors import WarehouseError, ZoneRefused, checked_name, holding_back
-from resources.vault import Vault
+from resources.vault_contract import Vault
 from resources.warehouses import bigquery_statements as statements
 from resources.warehouses import dialect
 from resources.warehouses.bigquery_jobs import Limits, ids_of_work, kind_and_reason

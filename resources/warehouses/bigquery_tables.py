@@ -14,7 +14,7 @@ from typing import Any
 from gradient_assets.tables import TableSpec
 from resources.credentials import Identity, google_credentials, serving
 from resources.errors import WarehouseError
-from resources.vault import Vault
+from resources.vault_contract import Vault
 from resources.warehouses.bigquery_jobs import REQUEST_TIMEOUT_S, Jobs, Limits, fresh_ids
 
 LARGEST_NUMBER = 4000

@@ -31,7 +31,7 @@ REPORTS = "\n".join(
 )
 COLUMNS = {"report_id": "Id", "text": "Report", "patient_id": "MRN", "patient_name": "Name"}
 
-__all__ = ["GONE", "IMAGES", "PATIENTS", "RECIPIENT", "build", "ids_file"]
+__all__ = ["GONE", "IMAGES", "PATIENTS", "RECIPIENT", "build", "ids_file", "send_again"]
 
 
 def build(path: Path, *hospitals: str) -> Path:
@@ -52,6 +52,18 @@ def build(path: Path, *hospitals: str) -> Path:
         resources.vault.create(hospital.secret_name)
     resources.vault.create(f"recipient/{RECIPIENT}")
     return path
+
+
+def send_again(path: Path) -> None:
+    """What a hospital does later: an image is gone, the reports come with a row that breaks off, and the profile is another."""
+    landing = path / "landing/st-mary"
+    patient, number = IMAGES[0]
+    (landing / "dicoms" / f"{patient}-{number}.dcm").unlink()
+    header, first, *others = REPORTS.splitlines()
+    (landing / "reports" / "all.csv").write_text("\n".join([header, first, "R-broken,MRN-771204", *others[1:], ""]))
+    registry = yaml.safe_load((path / "hospitals.yaml").read_text())
+    registry["hospitals"][0]["profile"] = "safe_harbor"
+    (path / "hospitals.yaml").write_text(yaml.safe_dump(registry))
 
 
 def entry(hospital: str, number: int) -> dict[str, object]:

@@ -5,9 +5,12 @@ import sys
 import dagster as dg
 import pytest
 
+from gradient_assets.assets import public
 from gradient_assets.automation.jobs import DELIVERY_JOB, RELEASE_JOB
 from gradient_assets.cli import main
 from gradient_assets.definitions import build_defs
+from gradient_assets.pipelines.stage import StageCounts, StageRun
+from gradient_assets.releases.manifest import manifest_rows
 from gradient_assets.releases.verification import BEFORE_REPORT, NEEDED
 from tests.fakes.small_release import AUTHOR, OTHER, RELEASE, Made, Person
 from tests.graph.forked import ForkedHome
@@ -81,6 +84,34 @@ def test_a_revoked_release_is_neither_made_nor_reported_again(made):
     made.gate.revoke("root", "recalled")
     for assets in (("release_dicoms", "release_manifest"), ("release_report",)):
         assert "was revoked" in run(made, "__ASSET_JOB", *assets)[assets[0]]
+
+
+@pytest.mark.parametrize("during", ["run", "isolate"], ids=["while it is cleaned", "while it is searched"])
+def test_of_a_release_that_is_revoked_while_it_is_made_nothing_stays(made, monkeypatch, during):
+    people = [Person(1), Person(2)]
+    counts = StageCounts(2, 2, 0, 0, 2, 0, {}, 0.0)
+
+    class Cleaning(StageRun):
+        """Writes objects and manifest, and is overtaken right before."""
+
+        def run(self, *_):
+            return self.wrote("run")
+
+        def isolate(self, *_):
+            return self.wrote("isolate")
+
+        def wrote(self, now):
+            if now == during:
+                made.gate.revoke(OTHER, "recalled")
+            made.make(people)
+            return counts
+
+    monkeypatch.setattr(public, "StageRun", Cleaning)
+    made.put_prod(people)
+    failed = run(made, "__ASSET_JOB", "release_dicoms", "release_manifest")["release_dicoms"]
+    assert "was revoked meanwhile" in failed
+    assert [stat.key for stat in made.resources.releases.listing(f"{RELEASE.prepared}/")] == []
+    assert manifest_rows(made.resources.warehouse, RELEASE.name) == []
 
 
 def test_every_blocking_check_before_the_report_is_needed(made):

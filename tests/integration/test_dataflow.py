@@ -6,8 +6,8 @@ The rest of Dataflow needs nothing but Python: `tests/unit/resources/test_datafl
 
 import pytest
 
-from resources.engines.beam import PipelineFailed
 from resources.engines.dataflow import DataflowEngine, DataflowSite
+from resources.engines.waiting import PipelineFailed
 from tests.fakes.dataflow_rest import DataflowRest, options_sent, run_graph
 from tests.unit.resources.test_dataflow import NAME, pipeline_over
 

@@ -20,7 +20,8 @@ from gradient_assets.deid.headers import Profile
 from gradient_assets.pipelines.stage import ObjectCommit, StageError, StageRun
 from gradient_assets.pipelines.thumbnails import MakeThumbnails
 from gradient_assets.tables import ALL_TABLES
-from resources.engines.beam import BeamEngine, PipelineFailed
+from resources.engines.beam import BeamEngine
+from resources.engines.waiting import PipelineFailed
 from tests.fakes.slow_finder import SlowFinder
 from tests.fakes.small_home import OBJECTS, SmallHome
 

@@ -4,7 +4,8 @@ import apache_beam as beam
 import pytest
 from apache_beam.metrics import Metrics
 
-from resources.engines.beam import BeamEngine, PipelineFailed
+from resources.engines.beam import BeamEngine
+from resources.engines.waiting import PipelineFailed
 from resources.errors import withheld_text
 
 # A runner that ends a job hangs up on the worker's threads in this process.

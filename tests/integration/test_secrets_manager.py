@@ -5,7 +5,8 @@ import json
 import pytest
 
 from resources import Settings, resources_for
-from resources.vault import AwsVault, KeyExists, MissingKey
+from resources.vault import AwsVault
+from resources.vault_contract import KeyExists, MissingKey
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from gradient_assets.crosswalk import CrosswalkError, forget, opened
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.pipelines import shards
 from gradient_assets.tables import CROSSWALK, CROSSWALK_SOURCES, DICOM_METADATA, IDENTIFIED_REPORTS
-from resources.vault import KeyChanged, MissingKey
+from resources.vault_contract import KeyChanged, MissingKey
 from tests.unit.crosswalk.conftest import HOSPITAL, SECRET, header, report
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from gradient_assets.crosswalk import CrosswalkError
 from gradient_assets.tables import CROSSWALK, CROSSWALK_SOURCES, DICOM_METADATA, IDENTIFIED_REPORTS
-from resources.vault import MissingKey
+from resources.vault_contract import MissingKey
 from tests.unit.crosswalk.conftest import HOSPITAL, SECRET, header
 
 KINDS = [

@@ -5,7 +5,7 @@ import pytest
 from gradient_assets.crosswalk import CrosswalkError, forget
 from gradient_assets.tables import CROSSWALK, DICOM_METADATA, IDENTIFIED_REPORTS
 from gradient_assets.verification.known import index_of
-from resources.vault import MissingKey
+from resources.vault_contract import MissingKey
 from tests.unit.crosswalk.conftest import HOSPITAL, Tables, header, report
 
 

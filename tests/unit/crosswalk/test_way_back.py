@@ -7,7 +7,7 @@ from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.tables import CROSSWALK, DICOM_METADATA, IDENTIFIED_REPORTS
 from resources import Settings, SettingsError, resources_for
 from resources.buckets.object_store import StoreError
-from resources.vault import MissingKey
+from resources.vault_contract import MissingKey
 from tests.unit.crosswalk.conftest import REASON, SECRET, header
 
 RECIPIENT = "recipient/uni-x"

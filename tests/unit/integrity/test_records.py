@@ -11,7 +11,7 @@ from gradient_assets.hospitals import load_registry
 from gradient_assets.integrity import records
 from gradient_assets.integrity.records import IntegrityError
 from gradient_assets.tables import DICOM_METADATA, PIXEL_TEXT
-from resources.vault import KeyChanged
+from resources.vault_contract import KeyChanged
 from tests.unit.integrity.conftest import tree
 
 KEY = SecretKey(b"k" * 32, id="hospital/st-mary", version=2)

@@ -28,7 +28,7 @@ from gradient_assets.withdrawals.absence import prove_absence
 from gradient_assets.withdrawals.register import Traces, load_register, save_record
 from gradient_assets.withdrawals.tombstones import PATIENT, Tombstones, digest, digester
 from resources.key_records import KeyKeeper
-from resources.vault import KeyChanged
+from resources.vault_contract import KeyChanged
 from tests.fakes.small_home import SURE
 from tests.fakes.small_release import AUTHOR, OTHER, Made, Person
 from tests.unit.mutations import headers

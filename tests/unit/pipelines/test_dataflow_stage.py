@@ -19,8 +19,9 @@ from gradient_assets.pipelines.stage import ObjectCommit, StageRun
 from gradient_assets.tables import ALL_TABLES
 from resources.buckets.object_store import Bucket, BucketAddress
 from resources.buckets.staging import Staging
-from resources.engines.beam import BeamEngine, PipelineFailed
+from resources.engines.beam import BeamEngine
 from resources.engines.dataflow import DataflowEngine, DataflowSite
+from resources.engines.waiting import PipelineFailed
 from tests.fakes.dataflow_rest import DataflowRest, options_sent, run_staged, staged_graph
 from tests.fakes.small_home import NAME, OBJECTS, PATIENT, SmallHome
 from tests.unit.pipelines.dataflow_golden import GOLDEN, normal, sent

@@ -86,12 +86,14 @@ def test_each_crash_is_a_refusal_and_nothing_of_its_object_is_written(place, tmp
         syntax = objects.JPEG_LS if name == "crash in the codec" else objects.EXPLICIT
         ds = object_of(gradient(ROWS[name.removesuffix(" too")], 64, "uint8"), syntax=syntax)
         (landing / name).write_bytes(written(ds))
+    bucket = Bucket(BucketAddress(str(landing)))
+    etags = {stat.key: stat.etag for stat in bucket.listing()}
     items = [
-        WorkItem(work_token=f"{n:032x}", object_key=name, object_pseudonym="p", hospital_id="st-mary")
+        WorkItem(work_token=f"{n:032x}", object_key=name, object_pseudonym="p", hospital_id="st-mary", etag=etags[name])
         for n, name in enumerate(names)
     ]
     identity = Pseudonymizer(SecretKey(bytes(32)), "st-mary")
-    step = CrashingCodec(HOSPITAL, Bucket(BucketAddress(str(landing))), identity, PROFILE, WildFinder(), deadline_s=0.5)
+    step = CrashingCodec(HOSPITAL, bucket, identity, PROFILE, WildFinder(), deadline_s=0.5)
     places = {"identified": place, "deidentified": place, "objects": place}
     with WorkerPool(step, {"st-mary": HOSPITAL}, places, 2) as pool:
         result = pool.run(items)

@@ -9,7 +9,7 @@ from gradient_assets.cli.run import Platform
 from gradient_assets.integrity import records
 from gradient_assets.releases import Release
 from gradient_assets.tables import PROD, RELEASE_MANIFEST
-from resources.vault import KeyChanged, MissingKey
+from resources.vault_contract import KeyChanged, MissingKey
 from tests.fakes.small_release import AUTHOR, Made, Person
 
 WANTED = Release("autumn", "uni-y", "modality = 'CT'")

@@ -67,6 +67,12 @@ def test_the_page_says(made, words):
     assert words in made.report().decode()
 
 
+def test_the_page_claims_no_search_for_uids(made):
+    page = made.report().decode()
+    assert "Looked for: forms of the names and numbers known in all hospitals." in page
+    assert "UIDs" not in without_pictures(page.encode()).decode()
+
+
 def test_what_people_accepted_as_false_alarms_is_told(made):
     made.check(accepted=2)
     page = made.report().decode()

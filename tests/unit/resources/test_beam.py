@@ -6,7 +6,8 @@ import apache_beam as beam
 import pytest
 from apache_beam.metrics import Metrics
 
-from resources.engines.beam import BeamEngine, PipelineFailed, job_name, wait
+from resources.engines.beam import BeamEngine
+from resources.engines.waiting import PipelineFailed, job_name, wait
 from resources.errors import withheld_text
 
 

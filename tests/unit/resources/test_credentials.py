@@ -19,7 +19,8 @@ from resources.credentials import (
     secret_fields,
     serving,
 )
-from resources.vault import AwsVault, FileVault, GoogleVault, MissingKey
+from resources.vault import AwsVault, FileVault, GoogleVault
+from resources.vault_contract import MissingKey
 from resources.warehouses.bigquery import BigQueryWarehouse
 from tests.unit.resources.test_environment import REGISTRY, Hospital
 

@@ -9,7 +9,7 @@ import apache_beam as beam
 import pytest
 from apache_beam.metrics import Metrics
 
-from resources.engines.beam import BeamEngine, PipelineFailed
+from resources.engines.beam import BeamEngine
 from resources.engines.dataflow import (
     ATTACH_LABEL,
     REFUSED_OPTIONS,
@@ -21,6 +21,7 @@ from resources.engines.dataflow import (
 )
 from resources.engines.dataflow_messages import Hearing, told
 from resources.engines.dataflow_service import DataflowService, JobMessage
+from resources.engines.waiting import PipelineFailed
 from resources.errors import withheld_text
 from resources.settings import Settings, SettingsError
 from tests.fakes.dataflow_rest import DataflowRest, options_sent

@@ -5,7 +5,8 @@ import pytest
 from gradient_assets.deid.pixels import MissingWeightsError, RapidTextFinder, ResidualTextFinder
 from gradient_assets.store_settings import StoreSettings
 from resources import SETTINGS, Settings, SettingsError, resources_for
-from resources.vault import AwsVault, FileVault, GoogleVault, KeyChanged, MissingKey
+from resources.vault import AwsVault, FileVault, GoogleVault
+from resources.vault_contract import KeyChanged, MissingKey
 from resources.warehouses.bigquery import BigQueryWarehouse
 from resources.warehouses.warehouse import EmbeddedWarehouse
 

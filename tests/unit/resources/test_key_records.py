@@ -7,7 +7,8 @@ import pytest
 
 from resources.buckets.object_store import Bucket, BucketAddress
 from resources.key_records import KeyKeeper
-from resources.vault import FileVault, KeyChanged, KeyExists, MissingKey
+from resources.vault import FileVault
+from resources.vault_contract import KeyChanged, KeyExists, MissingKey
 
 NAME = "hospital/st-mary"
 

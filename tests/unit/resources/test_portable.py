@@ -11,8 +11,8 @@ from apache_beam.portability.api import beam_fn_api_pb2, beam_job_api_pb2
 from apache_beam.runners.portability.portable_runner import PortableRunner
 from apache_beam.runners.worker import sdk_worker
 
-from resources.engines.beam import PipelineFailed
 from resources.engines.portable import LAST_ERRORS, _Heard, portable_options, silence_workers
+from resources.engines.waiting import PipelineFailed
 from resources.errors import holding_back, withheld_text
 
 ERROR, WARNING = beam_job_api_pb2.JobMessage.JOB_MESSAGE_ERROR, beam_job_api_pb2.JobMessage.JOB_MESSAGE_WARNING

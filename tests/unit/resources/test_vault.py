@@ -7,7 +7,8 @@ import pytest
 from moto import mock_aws
 
 from gradient_assets.deid.identity import SecretKey
-from resources.vault import AwsVault, FileVault, GoogleVault, KeyExists, MissingKey
+from resources.vault import AwsVault, FileVault, GoogleVault
+from resources.vault_contract import KeyExists, MissingKey
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradient_assets.deid.reasons import Refused
 from gradient_assets.review.decisions import ReviewError, decisions_of
 from gradient_assets.review.session import NotReady
 from tests.fakes.sittings import index_of, looked, sitting
@@ -168,6 +167,24 @@ def test_undo_puts_back_what_stood_before_with_its_reviewer(home):
             session.undo()
 
 
+@pytest.mark.parametrize(
+    ("only", "by_chance"), [("all", False), ("unsure", False), ("redacted", False), ("sample", True)]
+)
+def test_a_decision_says_whether_its_instance_was_drawn_by_chance(home, only, by_chance):
+    with sitting(home, only) as session:
+        session.decide(index_of(session, home, "doubtful"), QUARANTINE)
+    assert decisions_of(home.resources, "st-mary")[home.pseudonym("doubtful")].drawn_by_chance is by_chance
+
+
+def test_what_a_sample_drew_stays_drawn_when_it_is_decided_anew(home):
+    with sitting(home, "sample") as session:
+        session.decide(show(session, home, "missed"), {"verdict": "box", "boxes": [BOX]})
+    with sitting(home) as session:
+        session.decide(show(session, home, "missed"), {"verdict": "box", "boxes": [BOX, {**BOX, "top": 60}]})
+    kept = decisions_of(home.resources, "st-mary")[home.pseudonym("missed")]
+    assert (len(kept.boxes), kept.drawn_by_chance) == (2, True)
+
+
 def test_an_empty_verdict_takes_a_decision_back(session, home):
     index = index_of(session, home, "sure")
     session.decide(index, QUARANTINE)
@@ -200,12 +217,9 @@ def test_an_object_that_is_gone_is_refused_and_the_others_go_on(session, home):
     assert looked(session, index_of(session, home, "cine"))["state"] == "ready"
 
 
-def test_an_object_that_changed_into_something_else_is_refused(session, home):
-    (home.path / "landing/st-mary/dicoms/quillfeather/sure.dcm").write_bytes(b"no longer DICOM")
-    index = index_of(session, home, "sure")
-    assert looked(session, index)["state"] == "refused"
-    with pytest.raises(Refused, match=r"dicom|header|truncated"):
-        session.png(index, 0, "shown")
+def test_an_object_that_was_replaced_since_its_header_was_read_is_refused(session, home):
+    (home.path / "landing/st-mary/dicoms/quillfeather/sure.dcm").write_bytes(b"another patient's picture")
+    assert looked(session, index_of(session, home, "sure"))["reason"] == "object_vanished"
 
 
 def test_what_was_decided_before_a_rotation_of_the_key_is_shown_and_can_be_taken_back(home):
