@@ -63,8 +63,9 @@ class StepRunner:
                 if refuse := item.get("refuse"):
                     raise Refused(Reason(refuse))
                 counts, objects = self._apply(item, writer)
-                # Without a row there is nothing that has an origin, and its refusals say that the item is done (`StageRun`).
-                if self._step.made is not None and "rows" in counts:
+                # Without a row or an object there is nothing that has an origin, and its refusals say that the item is done
+                # (`StageRun`).
+                if self._step.made is not None and (objects or "rows" in counts):
                     hospital = self._hospitals[item["hospital_id"]]
                     writer.add(self._step.made, made_row(self._step, hospital, item, objects))
                 writer.keep()
