@@ -154,7 +154,7 @@ class StageRun:
                 if objects is not None:
                     objects.publish(writes.stagings["objects"])
                 self._commit(step, result, gone=self._there(step) - expected, todo=expected - known)
-                self.settle((*(() if step.made is None else (step.made,)), *step.beside, step.output))
+                self.settle((*_origins(step), *step.beside, step.output))
                 if objects is not None:
                     objects.remove_orphans()
         return self._counts(step, expected, known, result, time.monotonic() - started)
@@ -180,7 +180,6 @@ class StageRun:
                 "The partition can't be vouched for; run it again."
             )
         name = f"{step.stage}-{self.partition}-{self.run_id}-found"
-        made = () if step.made is None else (step.made,)
         with self.warehouse.staging("identified", name) as private:
             writer = ShardWriter({"identified": StagingPlace(private.bucket, private.uri)})
             for row in refused:
@@ -188,7 +187,7 @@ class StageRun:
                 writer.keep()
             shards = writer.close()[step.refusals.full_name]
             with writing_objects(self.warehouse, step.made if objects is not None else None, self.partition):
-                for spec in (step.output, *step.beside, *made):
+                for spec in (step.output, *step.beside, *_origins(step)):
                     self.warehouse.replace(spec, self.partition, shards=[], drop_tokens=findings.keys())
                 if objects is not None:
                     objects.remove_orphans()
@@ -244,7 +243,7 @@ class StageRun:
 
     def _there(self, step: Step) -> set[str]:
         """Every token that any table of the stage names: what a killed run left, and what vanished before it was read."""
-        specs = (step.output, step.refusals) if step.made is None else (step.output, step.refusals, step.made)
+        specs = (step.output, step.refusals, *_origins(step))
         return {token for spec in specs for token in self.warehouse.tokens(spec, self.partition)}
 
     def _plan(self, work: Iterable[WorkItem], known: set[str], place: StagingPlace) -> tuple[set[str], Worklist]:
@@ -307,8 +306,7 @@ class StageRun:
     def _commit(self, step: Step, result: GroupResult, gone: set[str], todo: set[str]) -> None:
         # A run may be killed between any two of these.  `_known` finds what is whole by this order: an item counts as done
         # when the last of its tables has it, and the output keeps what is gone until all others have let it go.
-        made = () if step.made is None else (step.made,)
-        for spec in (*made, step.refusals, *step.beside, step.output):
+        for spec in (*_origins(step), step.refusals, *step.beside, step.output):
             shards = result.shards.get(spec.full_name, [])
             # Tokens of this run are dropped too: another run of the same partition may have committed them meanwhile.
             self.warehouse.replace(spec, self.partition, shards=shards, drop_tokens=gone | todo)
@@ -341,3 +339,8 @@ class StageRun:
         for batch in self.warehouse.scan(step.refusals, self.partition, columns=("reason",)):
             reasons.update(batch["reason"].to_pylist())
         return reasons
+
+
+def _origins(step: Step) -> tuple[TableSpec, ...]:
+    """The table of the step's origins, if it has one."""
+    return () if step.made is None else (step.made,)
