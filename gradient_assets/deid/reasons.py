@@ -62,6 +62,10 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal_error"
     # withdrawal
     WITHDRAWN = "withdrawn"
+    # releases
+    ORIGINAL_GONE = "original_gone"
+    # pixels, what their header says of them
+    DECLARED_TEXT_NOT_FOUND = "declared_text_not_found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +214,15 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         "The patient was withdrawn; nothing of the object is kept but its pseudonym.",
         "Nothing here: counted as withdrawn, not as quarantined. Ask the hospital to delete the object in its own bucket.",
     ),
+    Reason.ORIGINAL_GONE: Explanation(
+        "`prod` has the instance, but its original is no longer in the hospital's table: the hospital deleted or replaced it.",
+        "Run the hospital again, so that `prod` follows, then `gradient release` again.",
+    ),
+    Reason.DECLARED_TEXT_NOT_FOUND: Explanation(
+        "Burned In Annotation (0028,0301) is YES: whoever made the picture says that text in it names the patient. No finder "
+        "found any, so that nothing was blacked out.",
+        "Look at the object inside the hospital. If it shows no text, accept the risk; if it does, let it be.",
+    ),
 }
 
 
@@ -229,10 +242,16 @@ class Refused(Exception):  # noqa: N818  a refusal is an outcome with a code, no
 
 
 ACCEPTABLE: frozenset[Reason] = frozenset(
-    {Reason.RESIDUAL_IDENTIFIER, Reason.RESIDUAL_TEXT_IN_PIXELS, Reason.FOUND_BY_VERIFICATION}
+    {
+        Reason.RESIDUAL_IDENTIFIER,
+        Reason.RESIDUAL_TEXT_IN_PIXELS,
+        Reason.FOUND_BY_VERIFICATION,
+        Reason.DECLARED_TEXT_NOT_FOUND,
+    }
 )
-"""What a search says it found in a cleaned object.  A search can be wrong, and a person can see that it is: such a finding may
-be accepted as a risk.  What can't be read, can't be cleaned or is not admitted stays quarantined whatever a person says."""
+"""What a search says it found in a cleaned object, or a header says of its picture.  Both can be wrong, and a person can see
+that they are: such a finding may be accepted as a risk.  What can't be read, can't be cleaned or is not admitted stays
+quarantined whatever a person says."""
 
 Accepted = Mapping[str, Collection[str]]
 """Findings that a person has accepted for one object: reason code → the details it was refused with."""

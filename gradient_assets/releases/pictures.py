@@ -40,7 +40,8 @@ def _picture(content: bytes) -> bytes:
         dataset = read_dataset(content)
         frames = decode_frames(dataset)
         look = Look(frames.shape, frames.photometric, dataset)
-        picture = shrunk(look.thumbnail(frames[len(frames) // 2]), LONGEST_SIDE)
+        middle = len(frames) // 2
+        picture = shrunk(look.thumbnail(frames[middle], middle), LONGEST_SIDE)
     except Refused as refused:
         reason = refused.reason
     else:

@@ -79,14 +79,16 @@ class Redacted:
             raise IndexError(frame)
         look = Look(self.frames.shape, self.frames.photometric, self.dataset)
         stream = io.BytesIO()
-        Image.fromarray(_seen(look, self.frames[frame], view)).save(stream, "PNG", compress_level=PNG_COMPRESSION)
+        Image.fromarray(_seen(look, self.frames[frame], frame, view)).save(
+            stream, "PNG", compress_level=PNG_COMPRESSION
+        )
         return stream.getvalue()
 
 
-def _seen(look: Look, frame: Any, view: View) -> Picture:
+def _seen(look: Look, frame: Any, index: int, view: View) -> Picture:
     if view == "shown":
-        return look.thumbnail(frame)
-    picture = look.picture(frame)
+        return look.thumbnail(frame, index)
+    picture = look.picture(frame, index)
     if look.shape.samples == 1 and picture.ndim == 3 and look.photometric.startswith("MONOCHROME"):
         return np.ascontiguousarray(picture[..., ("full", "narrow").index(view)])
     return picture

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
-from gradient_assets.deid.headers import methods
+from gradient_assets.deid.headers import graphics, methods
 from gradient_assets.deid.headers._quiet import quiet
 from gradient_assets.deid.headers.charsets import DEFAULT
 from gradient_assets.deid.headers.contract import CleanedHeader, TextCleaner
@@ -44,7 +44,7 @@ from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.reasons import Reason, Refused
 
-ENGINE_VERSION = "3"
+ENGINE_VERSION = "4"
 _DATE_VRS = frozenset({"DA", "DT", "TM"})
 Outcome = tuple[DataElement | RawDataElement | None, str]
 """What is written for an element, if anything, and what was done to it."""
@@ -142,6 +142,7 @@ class _Walk:
         self.values = values
         self.actions: Counter[tuple[str, str]] = Counter()
         self._technical: dict[str, bool] = {}
+        self._drawn = graphics.Drawn()
 
     def level(self, ds: Dataset, inherited: tuple[str, ...], depth: int) -> Level:
         """Clean elements of one data set or sequence item."""
@@ -227,6 +228,8 @@ class _Walk:
             if action is Action.UNLISTED:
                 self.values.removed["UNLISTED"] += 1
             return None, action.value
+        if field.tag == graphics.COMPOUND:
+            return None, Action.REMOVE.value
         if field.items is not None:
             if action is Action.EMPTY:
                 return DataElement(BaseTag(field.tag), "SQ", Sequence([])), action.value
@@ -238,6 +241,9 @@ class _Walk:
                 self.values.removed["NESTED_PIXELS"] += 1
                 return None, Action.REMOVE.value
             return field.raw or field.element, action.value  # cleaned by the pixel engine
+        if graphics.is_layer_name(field.tag):
+            names = field.texts(self.values.codecs)
+            return self.values.encoded(field.tag, "CS", [self._drawn.layer(name) for name in names]), Action.DUMMY.value
         if action is Action.CLEAN and is_technical(field.tag):
             return self._technical_text(field)
         if action is Action.KEEP and field.vr in TEXT_VRS and is_retained(field.tag, field.vr, self.rules):
@@ -283,11 +289,15 @@ class _Walk:
         item.set_original_encoding(self.values.implicit, self.values.little, "utf8")
         return item
 
-    def _sequence(self, field: Field, depth: int) -> tuple[DataElement, str]:
+    def _sequence(self, field: Field, depth: int) -> tuple[DataElement | None, str]:
         codecs = self.values.codecs
         self.values.note(field.tag)
         outer = self.rules
         self.rules = self.values.rules = outer.inside(field.tag)
         items = [self._item(self.level(item, codecs, depth + 1)) for item in field.items or []]
         self.rules = self.values.rules = outer
-        return DataElement(BaseTag(field.tag), "SQ", Sequence(items)), "items"
+        kept = self._drawn.kept(field.tag, items)
+        if items and not kept:
+            dummy = dummy_sequence(field.tag)
+            return dummy, (Action.REMOVE if dummy is None else Action.DUMMY).value
+        return DataElement(BaseTag(field.tag), "SQ", Sequence(kept)), "items"

@@ -1,7 +1,8 @@
-"""What the header itself says is no anatomy: everything outside the regions of an ultrasound image.
+"""What the header itself says of text in the picture: that there is some, and what is no anatomy in an ultrasound image.
 
-Belongs here: rectangles from declared geometry, no look at the pixels.  PS3.3 C.8.5.5 (US Region Calibration): the regions
-hold the calibrated image, the margin around them what the machine writes about patient, hospital and settings.
+Belongs here: Burned In Annotation and rectangles from declared geometry, no look at the pixels.  PS3.3 C.8.5.5 (US Region
+Calibration): the regions hold the calibrated image, the margin around them what the machine writes about patient, hospital
+and settings.
 """
 
 from __future__ import annotations
@@ -13,6 +14,11 @@ from pydicom import Dataset
 from gradient_assets.deid.pixels.boxes import Box
 
 SOURCE = "ultrasound-regions"
+
+
+def declares_text(ds: Dataset) -> bool:
+    """Whether the header says that text is burned in which names the patient (PS3.3 C.7.6.1.1, Burned In Annotation)."""
+    return str(ds.get("BurnedInAnnotation", "") or "").strip().upper() == "YES"
 
 
 def outside_ultrasound_regions(ds: Dataset, rows: int, columns: int) -> list[Box]:

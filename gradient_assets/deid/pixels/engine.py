@@ -19,8 +19,9 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement
 
 from gradient_assets.deid.identifiers import KnownIdentifiers
-from gradient_assets.deid.pixels import encoding, hiding_places, rendering
+from gradient_assets.deid.pixels import encoding, hiding_places, redaction, rendering
 from gradient_assets.deid.pixels.boxes import Box
+from gradient_assets.deid.pixels.declared_regions import declares_text
 from gradient_assets.deid.pixels.decoding import LOSSLESS, FrameSource, decode_frames, native_length
 from gradient_assets.deid.pixels.fill import Fill
 from gradient_assets.deid.pixels.finding import TextFinder
@@ -30,12 +31,15 @@ from gradient_assets.deid.pixels.known_text import KnownText
 from gradient_assets.deid.pixels.rendering import Look, Picture
 from gradient_assets.deid.pixels.survey import Survey
 from gradient_assets.deid.pixels.triage import Looked, Triage
-from gradient_assets.deid.reasons import Accepted, Reason, Refused
+from gradient_assets.deid.reasons import Accepted, Reason, Refused, unless_accepted
 
-ENGINE_VERSION = "4"
+ENGINE_VERSION = "5"
 
 CLEAN_PIXEL_DATA = "113101"
 CLEAN_GRAPHICS = "113103"
+
+_EXTREMES = ("SmallestImagePixelValue", "LargestImagePixelValue")
+_EXTREMES_IN_SERIES = ("SmallestPixelValueInSeries", "LargestPixelValueInSeries")
 
 THUMBNAIL_PX = 256
 STRIP_PX, STRIP_FRAMES, STRIP_FRAME_MS = 128, 12, 150
@@ -107,7 +111,7 @@ class PixelEngine:
         where triage sees no need.  `accepted`: findings that a person has called false alarms.
 
         Raises Refused: PIXEL_GEOMETRY, PIXELS_TOO_LARGE, UNDECODABLE_PIXELS, PIXEL_ENGINE_FAILED, REDACTION_FAILED,
-        RESIDUAL_TEXT_IN_PIXELS.
+        RESIDUAL_TEXT_IN_PIXELS, DECLARED_TEXT_NOT_FOUND.
         """
         try:
             return self._clean(ds, known or KnownIdentifiers(), added, audited=audited, accepted=accepted)
@@ -150,6 +154,8 @@ class PixelEngine:
             for index, frame in enumerate(source):
                 survey.add(index, frame)
             survey.finish()
+        if declares_text(ds) and not survey.has_boxes:
+            unless_accepted(Refused(Reason.DECLARED_TEXT_NOT_FOUND), accepted)
         fill = Fill(survey, ds)
         derivation = ""
         if survey.has_boxes or survey.clear_hidden:
@@ -161,7 +167,6 @@ class PixelEngine:
             _cut_trailing_bytes(result, source)
         if looked != "skipped":  # what nobody looked at is not said to be free of text
             _describe(result, source, fill)
-        middle = fill.frame(len(source) // 2)
         count = min(STRIP_FRAMES, len(source))
         shown = [index * len(source) // count for index in range(count)] if len(source) > 1 else []
         boxes = tuple(sorted(survey.all_boxes, key=lambda b: (b.frame, b.top, b.left)))
@@ -179,15 +184,19 @@ class PixelEngine:
             derivation=derivation,
             kept=survey.kept,
             looked=looked,
-            _middle=look.thumbnail(middle),
-            _strip=tuple(rendering.shrunk(look.thumbnail(fill.frame(index)), STRIP_PX) for index in shown),
+            _middle=look.thumbnail(fill.frame(len(source) // 2), len(source) // 2),
+            _strip=tuple(rendering.shrunk(look.thumbnail(fill.frame(index), index), STRIP_PX) for index in shown),
         )
 
     def _looked(self, ds: Dataset, source: FrameSource, look: Look, *, drawn: bool) -> Looked:
         """Whether the finder sees the object at all; bits that no viewer shows are looked at wherever they are set."""
         if self.triage is None:
             return "all"
-        seen = self.triage.looked(ds, lambda: (look.picture(frame) for frame in source), drawn=drawn)
+        seen = self.triage.looked(
+            ds,
+            lambda: (picture for index, frame in enumerate(source) for picture in look.pictures(frame, index)),
+            drawn=drawn,
+        )
         hidden = seen == "skipped" and any(rendering.hidden_planes(frame, source.shape) for frame in source)
         return "all" if hidden else seen
 
@@ -195,18 +204,25 @@ class PixelEngine:
 def _describe(ds: Dataset, source: FrameSource, fill: Fill) -> None:
     """The attributes that say what the pixels are now."""
     ds.BurnedInAnnotation = "NO"
-    if not fill.survey.has_boxes or source.shape.samples != 1 or source.shape.is_float:
+    if not fill.survey.has_boxes:
         return
-    # Smallest and Largest are in stored bits, the fill value in the container (shifted where High Bit leaves a gap)
-    value = int(fill.value) >> (source.shape.high_bit + 1 - source.shape.bits_stored)
-    for keyword, extreme in (
-        ("SmallestImagePixelValue", min),
-        ("LargestImagePixelValue", max),
-        ("SmallestPixelValueInSeries", min),
-        ("LargestPixelValueInSeries", max),
-    ):
-        if isinstance(ds.get(keyword), int):
-            ds[keyword] = DataElement(keyword, "SS" if source.shape.signed else "US", extreme(ds.get(keyword), value))
+    held = [keyword for keyword in (*_EXTREMES, *_EXTREMES_IN_SERIES) if ds.pop(keyword, None) is not None]
+    # the text's own value was the largest of many an image; what the other images of the series hold, nobody knows here
+    if source.shape.samples != 1 or source.shape.is_float or not set(held) & set(_EXTREMES):
+        return
+    seen = redaction.ValueRange()
+    for index in range(len(source)):
+        seen.add(fill.frame(index), source.shape)
+    for keyword, value in zip(_EXTREMES, (seen.low, seen.high), strict=True):
+        if keyword in held:
+            _set_extreme(ds, keyword, value, signed=source.shape.signed)
+
+
+def _set_extreme(ds: Dataset, keyword: str, value: float | int | None, *, signed: bool) -> None:
+    """Set it where its 16 bits hold the value; of deeper pixels it stays away."""
+    low, high = (-(1 << 15), (1 << 15) - 1) if signed else (0, (1 << 16) - 1)
+    if value is not None and low <= value <= high:
+        ds[keyword] = DataElement(keyword, "SS" if signed else "US", int(value))
 
 
 def _cut_trailing_bytes(ds: Dataset, source: FrameSource) -> None:

@@ -13,6 +13,7 @@ from pydicom import Dataset
 
 from gradient_assets.deid.pixels import encoding, redaction, rendering
 from gradient_assets.deid.pixels.boxes import Box
+from gradient_assets.deid.pixels.changed_parts import Part
 from gradient_assets.deid.pixels.decoding import JPEG_LOSSY, Frame, decode_frames
 from gradient_assets.deid.pixels.encoding import CHROMA_REACH_PX, BoxFill
 from gradient_assets.deid.pixels.survey import LETTERS_FOR_ALL_FRAMES, Survey
@@ -96,11 +97,12 @@ class Fill:
     def verify(self, accepted: Accepted | None = None) -> None:
         """Look at the filled frames again; new text is filled too, on every frame, and refused when it does not end.
 
-        Of frames with the same boxes one is looked at, and always the first, the middle and the last frame.
+        Of frames with the same boxes one is looked at, and always the first, the middle and the last frame; of the others on
+        which something was found, the part in which it was.
         """
-        for index in self._frames_to_verify():
+        for index, part in self._places_to_verify():
             for _ in range(VERIFICATION_ROUNDS):
-                new = self._new_text(index)
+                new = self._new_text(index, part)
                 for box, _ in new:
                     self.survey.put_everywhere(box)
                 if not new:
@@ -110,12 +112,12 @@ class Fill:
                     endless = Refused(Reason.RESIDUAL_TEXT_IN_PIXELS, f"after {VERIFICATION_ROUNDS} rounds")
                     unless_accepted(endless, accepted)
 
-    def _new_text(self, index: int) -> list[tuple[Box, int]]:
+    def _new_text(self, index: int, part: Part | None) -> list[tuple[Box, int]]:
         """Boxes around text that the boxes so far leave visible, with the letters read."""
         survey, shape = self.survey, self.source.shape
         mask = redaction.covered(survey.on(index), shape.rows, shape.columns)
         new = []
-        for found in survey.found_in(survey.look.picture(self.frame(index))):
+        for found in survey.found_in(survey.look.pictures(self.frame(index), index), part):
             inside = mask[found.top : found.top + found.height, found.left : found.left + found.width]
             if found.letters >= LETTERS_FOR_ALL_FRAMES and inside.size and 1 - inside.mean() >= NEW_TEXT_SHARE_OUTSIDE:
                 box = survey.box(found, index)
@@ -123,11 +125,15 @@ class Fill:
                     new.append((box, found.letters))
         return new
 
-    def _frames_to_verify(self) -> list[int]:
+    def _places_to_verify(self) -> list[tuple[int, Part | None]]:
+        """Frames, and the part of each that is looked at; None for all of it."""
         survey, frames = self.survey, len(self.source)
         chosen: dict[object, int] = {}
         for index in sorted(set(survey.first_equal.values())):
             places = frozenset((box.left, box.top, box.width, box.height) for box in survey.on(index))
             if places:
                 chosen.setdefault(index if index in (0, frames // 2, frames - 1) else places, index)
-        return sorted(set(chosen.values()))
+        whole = set(chosen.values())
+        # a name on one slide puts its boxes on all of them: equal boxes don't mean that equal things stood under them
+        parts = [(index, part) for index, part in survey.found_on.items() if index not in whole]
+        return sorted([*((index, None) for index in whole), *parts], key=lambda place: place[0])

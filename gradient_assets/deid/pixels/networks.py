@@ -72,6 +72,12 @@ PPOCR_V4_DETECTOR = WeightFile(
 PPOCR_V4_RECOGNISER = WeightFile(
     "rapidocr_onnxruntime", "models/ch_PP-OCRv4_rec_infer.onnx", "rapidocr-onnxruntime==1.4.4 (install with --no-deps)"
 )
+PPOCR_V3_DETECTOR = WeightFile(
+    "rapidocr_openvino", "models/ch_PP-OCRv3_det_infer.onnx", "rapidocr-openvino==1.2.3 (install with --no-deps)"
+)
+PPOCR_V3_RECOGNISER = WeightFile(
+    "rapidocr_openvino", "models/ch_PP-OCRv3_rec_infer.onnx", "rapidocr-openvino==1.2.3 (install with --no-deps)"
+)
 
 
 class Session:

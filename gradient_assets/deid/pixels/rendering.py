@@ -1,7 +1,7 @@
 """Stored values to something that can be looked at: pictures for the finder, hidden bit planes, thumbnails.
 
-Belongs here: unused bits, windows, palettes, colour spaces.  Nothing here changes what is stored.
-PS3.3 C.7.6.3.1 (Image Pixel), C.7.9 (Palette), C.11.1 and C.11.2 (Modality and VOI LUT).
+Belongs here: unused bits, palettes, colour spaces, and which views of a frame are shown.  Which windows the header declares is
+`windows`' business.  Nothing here changes what is stored.  PS3.3 C.7.6.3.1 (Image Pixel), C.7.9 (Palette).
 """
 
 from __future__ import annotations
@@ -16,16 +16,34 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pydicom import Dataset
-from pydicom.multival import MultiValue
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi_lut
+from pydicom.pixels.processing import apply_color_lut
 
 from gradient_assets.deid.pixels.decoding import Frame
 from gradient_assets.deid.pixels.geometry import PALETTE, PixelShape
+from gradient_assets.deid.pixels.lost_contrast import lost_letters
+from gradient_assets.deid.pixels.windows import Linear, Table, declared
 from gradient_assets.deid.reasons import Reason, Refused
 
 Picture = NDArray[np.uint8]
 # The second window of deep images leaves out this share at both ends: metal and air push everything else together.
 WINDOW_PERCENTILES = (1.0, 99.0)
+# Of shallow images it is shown where nearly all values lie in a quarter of the range: it would show the speckle of any dark
+# cine as new on each frame, and the finder's own high pass doubles the contrast anyway.
+WORTH_A_WINDOW = 4.0
+# A declared window is left out where one that is shown holds it and is no wider than so many times: a letter loses a third
+# of its contrast at most.  The first one is always shown.
+HOLDS_UP_TO = 1.5
+# Views that differ by no more are one.
+SAME_LEVELS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Views:
+    """Greyscale pictures of one frame, each different; `first` is the one that a viewer shows."""
+
+    shown: list[Picture]
+    ranges: list[tuple[float, float]]
+    first: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,83 +54,135 @@ class Look:
     photometric: str
     header: Dataset
 
-    def picture(self, frame: Frame) -> Picture:
-        """One 8-bit picture, H × W or H × W × 3, in which text of any depth shows.
+    def pictures(self, frame: Frame, index: int = 0) -> list[Picture]:
+        """8-bit pictures, H × W or H × W × 3, in at least one of which every text shows; `index` is the frame's number.
 
-        Deep greyscale images are shown under three windows at once, one per colour channel (smallest to largest value,
-        percentiles, the declared VOI window): text is legible in at least one of them, and one look costs a third of three.
+        Greyscale: smallest to largest value, percentiles, each window and lookup table that is declared for the frame, and
+        the stored values' fine structure where windows lose letters (`lost_contrast`).  Three of them are the colour channels
+        of one picture: one look costs a third of three.  A CT slice of one or two windows has one picture.
+        What `thumbnail` shows is among them; MONOCHROME1 is not inverted here.
         """
-        if self.photometric == PALETTE:
-            return self._palette(frame)
-        if self.shape.samples == 3:
-            return rgb(frame, self.photometric, self.shape.bits_stored)
         values = pixel_values(frame, self.shape)
+        if self.photometric == PALETTE:
+            return self._palette(values)
+        if self.shape.samples == 3:
+            return self._colours(values)
+        views = self._views(values, index)
+        lost = lost_letters(values, views.ranges)
+        return _packed(views.shown if lost is None else [*views.shown, lost])
+
+    def picture(self, frame: Frame, index: int = 0) -> Picture:
+        """The first of them: of a deep greyscale image the channels are all values, percentiles, the first declared view."""
+        return self.pictures(frame, index)[0]
+
+    def _views(self, values: NDArray[Any], index: int) -> _Views:
+        ranges = [_range(values)]
+        low, high = ranges[0]
+        shown = [windowed(values, low, high)]
+        first = 0
+        narrow = _percentile_range(values)
+        deep = self.shape.bits_stored > 8 or self.shape.is_float
+        if narrow and (deep or high - low >= WORTH_A_WINDOW * (narrow[1] - narrow[0])):
+            ranges.append(narrow)
+            shown.append(windowed(values, *narrow))
+            first = 1
+        nothing_declared = True
+        for one in declared(self.header, index):
+            ends = None
+            if isinstance(one, Linear):
+                ends = max(low, one.low), min(high, one.high)
+                if not nothing_declared and any(_holds(wide, ends) for wide in ranges):
+                    continue
+                view = windowed(values, *ends) if ends[1] > ends[0] else None
+            else:
+                view = self._through(one, values)
+            if view is None:
+                continue
+            at = next((i for i, other in enumerate(shown) if _are_same(view, other)), len(shown))
+            if at == len(shown):
+                shown.append(view)
+                ranges += [ends] if ends else []
+            if nothing_declared:
+                nothing_declared, first = False, at
+        return _Views(shown, ranges, first)
+
+    def _through(self, table: Table, values: NDArray[Any]) -> Picture | None:
+        try:
+            output = table.shown(values if self.shape.is_float else values.astype(np.int64))
+        except Exception:  # a broken table is applied by no viewer either
+            return None
+        return windowed(output, *_range(output))
+
+    def _colours(self, values: NDArray[Any]) -> list[Picture]:
+        """RGB; of more than 8 bits stretched over the values there are: some writers declare 16 bits and store 8."""
+        bits = self.shape.bits_stored
+        if bits <= 8:
+            return [rgb(values, self.photometric)]
+        if self.photometric.startswith("YBR"):
+            return [rgb(values >> (bits - 8), self.photometric), *_packed(self._views(values[..., 0], 0).shown)]
         low, high = _range(values)
         full = windowed(values, low, high)
-        if self.shape.bits_stored <= 8 and not self.shape.is_float:
-            return full
-        finite = values[np.isfinite(values)] if self.shape.is_float else values
-        middle = np.percentile(finite[::7] if finite.size > 200_000 else finite, WINDOW_PERCENTILES)
-        narrow = windowed(values, float(middle[0]), float(middle[1])) if middle[1] > middle[0] else full
-        window = self._voi_window()
-        declared = windowed(values, *window) if window else narrow
-        return np.dstack([full, narrow, declared])
+        narrow = _percentile_range(values)
+        if narrow and high - low >= WORTH_A_WINDOW * (narrow[1] - narrow[0]):
+            return [full, windowed(values, *narrow)]
+        return [full]
 
-    def _voi_window(self) -> tuple[float, float] | None:
-        """The first declared window in stored values; None without a usable one."""
-        try:
-            center, width = (_first(self.header.get(k)) for k in ("WindowCenter", "WindowWidth"))
-            slope = _first(self.header.get("RescaleSlope")) or 1.0
-            intercept = _first(self.header.get("RescaleIntercept")) or 0.0
-            if center is None or not width or width <= 0:
-                return None
-            low, high = ((center + side * width / 2 - intercept) / slope for side in (-1, 1))
-            return (min(low, high), max(low, high)) if np.isfinite(low + high) and low != high else None
-        except (TypeError, ValueError):
-            return None
-
-    def _palette(self, frame: Frame) -> Picture:
-        indices = pixel_values(frame, self.shape)
+    def _palette(self, indices: NDArray[Any]) -> list[Picture]:
         try:
             coloured = apply_color_lut(indices, self.header)
         except Exception as error:  # a palette that can't be applied leaves open what the image shows
             raise Refused(Reason.PIXEL_GEOMETRY, f"palette: {type(error).__name__}") from None
         if coloured.max(initial=0) > 255:  # some writers declare 16 bits and store 8
             coloured = coloured >> 8
-        return np.asarray(coloured[..., :3], dtype=np.uint8)
+        picture = np.asarray(coloured[..., :3], dtype=np.uint8)
+        told_apart = _under_one_colour(indices, picture)
+        return [picture] if told_apart is None else [picture, told_apart]
 
-    def thumbnail(self, frame: Frame) -> Picture:
+    def thumbnail(self, frame: Frame, index: int = 0) -> Picture:
         """The frame as a viewer would show it first: modality and VOI applied, MONOCHROME1 inverted."""
         if self.photometric == PALETTE or self.shape.samples == 3:
             return self.picture(frame)
-        values = pixel_values(frame, self.shape).astype(np.float64)
-        try:
-            shown = np.asarray(apply_voi_lut(apply_modality_lut(_whole(values, self.shape), self.header), self.header))
-        except Exception:  # a broken LUT only costs the thumbnail its looks
-            shown = values
-        low, high = self._shown_range(shown)
-        grey = windowed(shown, low, high)
+        views = self._views(pixel_values(frame, self.shape), index)
+        grey = views.shown[views.first]
         inverse = (self.photometric == "MONOCHROME1") != (self.header.get("PresentationLUTShape") == "INVERSE")
         return np.asarray(255 - grey if inverse else grey, dtype=np.uint8)
 
-    def _shown_range(self, shown: NDArray[Any]) -> tuple[float, float]:
-        if self._voi_window() is not None or "VOILUTSequence" in self.header:
-            return _range(shown)
-        finite = shown[np.isfinite(shown)]
-        if not finite.size:
-            return 0.0, 0.0
-        low, high = np.percentile(finite, (0.5, 99.5))
-        return (float(low), float(high)) if high > low else _range(shown)
+
+def _packed(views: list[Picture]) -> list[Picture]:
+    """Three views to a picture, in their order; two are filled up with the second, a single one stays grey."""
+    groups = [views[at : at + 3] for at in range(0, len(views), 3)]
+    return [group[0] if len(group) == 1 else np.dstack([*group, group[-1]][:3]) for group in groups]
 
 
-def _whole(values: NDArray[Any], shape: PixelShape) -> NDArray[Any]:
-    return values if shape.is_float else values.astype(np.int64)
+def _holds(wide: tuple[float, float], ends: tuple[float, float]) -> bool:
+    return wide[0] <= ends[0] and ends[1] <= wide[1] and wide[1] - wide[0] <= HOLDS_UP_TO * (ends[1] - ends[0])
 
 
-def _first(value: Any) -> float | None:
-    if isinstance(value, (MultiValue, list, tuple)):
-        value = value[0] if value else None
-    return None if value in (None, "") else float(value)
+def _are_same(one: Picture, other: Picture) -> bool:
+    """Nearly equal, or one the inverse of the other: what is legible in one is in the other."""
+    return min(int(cv2.absdiff(one, seen).max()) for seen in (other, cv2.bitwise_not(other))) <= SAME_LEVELS
+
+
+def _percentile_range(values: NDArray[Any]) -> tuple[float, float] | None:
+    finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+    if not finite.size:
+        return None
+    low, high = np.percentile(finite[::7] if finite.size > 200_000 else finite, WINDOW_PERCENTILES)
+    return (float(low), float(high)) if high > low else None
+
+
+def _under_one_colour(indices: NDArray[Any], picture: Picture) -> Picture | None:
+    """Which of several indices of one colour a pixel holds, the first black, the last white; None if none share one."""
+    used, first, number = np.unique(indices, return_index=True, return_inverse=True)
+    colours = picture.reshape(-1, 3)[first].astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
+    order = np.argsort(colours, kind="stable")
+    begins = np.r_[True, np.diff(colours[order]) > 0]
+    at = np.arange(used.size)
+    ranks = np.empty(used.size, np.int64)
+    ranks[order] = at - np.maximum.accumulate(np.where(begins, at, 0))
+    if not ranks.any():
+        return None
+    return np.asarray(ranks[number.reshape(indices.shape)] * 255 // int(ranks.max()), dtype=np.uint8)
 
 
 def pixel_values(frame: Frame, shape: PixelShape) -> NDArray[Any]:
@@ -129,7 +199,7 @@ def pixel_values(frame: Frame, shape: PixelShape) -> NDArray[Any]:
 
 def hidden_planes(frame: Frame, shape: PixelShape) -> list[Picture]:
     """Bits that no viewer shows, as pictures: those outside Bits Stored that are neither constant nor the sign."""
-    if shape.is_float or shape.bits_stored == shape.bits_allocated or shape.samples != 1:
+    if shape.is_float or shape.bits_stored == shape.bits_allocated:
         return []
     bits = frame.view(np.dtype(f"u{frame.dtype.itemsize}"))
     used = range(shape.high_bit + 1 - shape.bits_stored, shape.high_bit + 1)
@@ -164,15 +234,17 @@ def windowed(values: NDArray[Any], low: float, high: float) -> Picture:
     """Values between low and high spread over 0 … 255; all black when there is no range."""
     if not high > low:
         return np.zeros(values.shape, np.uint8)
+    # a float of 32 bits has no room for values of more than 24: counts of billions would come out in steps of 128
+    exact: NDArray[Any] = values.astype(np.float32 if values.dtype.itemsize <= 2 else np.float64)
+    start, gain = (exact.dtype.type(number) for number in (low, 255 / (high - low)))
     with np.errstate(invalid="ignore", over="ignore"):
-        scaled = (values.astype(np.float32) - np.float32(low)) * np.float32(255 / (high - low))
+        scaled = np.multiply(np.subtract(exact, start), gain)
     return np.asarray(np.nan_to_num(np.clip(scaled, 0, 255), nan=0.0), dtype=np.uint8)
 
 
-def rgb(frame: Frame, photometric: str, bits_stored: int) -> Picture:
-    """Three samples as 8-bit RGB."""
-    eight = frame if bits_stored <= 8 else frame >> (bits_stored - 8)
-    picture = np.asarray(eight, dtype=np.uint8)
+def rgb(values: NDArray[Any], photometric: str) -> Picture:
+    """Three samples of 8 bits as RGB."""
+    picture = np.asarray(values, dtype=np.uint8)
     if photometric.startswith("YBR"):
         # OpenCV's order is Y, Cr, Cb; PS3.3 C.7.6.3.1.2 stores Y, Cb, Cr
         swapped = np.ascontiguousarray(picture[..., [0, 2, 1]])

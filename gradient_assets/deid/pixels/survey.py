@@ -14,8 +14,8 @@ import numpy as np
 
 from gradient_assets.deid.pixels import redaction, rendering
 from gradient_assets.deid.pixels.boxes import ALL_FRAMES, Box, FoundText, grown, line_gaps
-from gradient_assets.deid.pixels.changed_parts import SeenPictures
-from gradient_assets.deid.pixels.declared_regions import outside_ultrasound_regions
+from gradient_assets.deid.pixels.changed_parts import Part, SeenPictures
+from gradient_assets.deid.pixels.declared_regions import declares_text, outside_ultrasound_regions
 from gradient_assets.deid.pixels.decoding import Frame, FrameSource
 from gradient_assets.deid.pixels.device_rules import device_boxes
 from gradient_assets.deid.pixels.finding import DoubtingFinder, Looked, TextFinder
@@ -64,6 +64,7 @@ class Survey:
         self._seen = SeenPictures()
         self._reference_boxes: list[Box] = []
         self.looked: list[int] = []
+        self.found_on: dict[int, Part] = {}
 
     def add(self, index: int, frame: Frame) -> None:
         """Look at one frame."""
@@ -74,27 +75,30 @@ class Survey:
             return
         self.values.add(frame, self.source.shape)
         self._look_at_hidden_planes(frame)
-        picture = self.look.picture(frame)
+        pictures = self.look.pictures(frame, index)
         # What changes only where a declared box goes anyway costs no look; but the finder is shown what lies there, because
         # such a box may cut a line (one of a sample kept the lower half of its end: nobody reads half letters).
-        undeclared = picture.copy()
+        undeclared = np.dstack(pictures)
         for number, declared in enumerate(self.declared):
             if frame[declared.slices].min() != frame[declared.slices].max():
                 self.declared_needed.add(number)
             undeclared[declared.slices] = 0
-        left, top, part = self._new_part(index, undeclared)
-        part = picture[top : top + part.shape[0], left : left + part.shape[1]]
-        whole = part.shape == picture.shape
-        verdict = self._judged(part, edge=None if whole else (part.shape[0], part.shape[1]))
-        for text in verdict.kept:
-            self._kept.add((index, left + text.left, top + text.top, text.width, text.height))
-        boxes = self._boxes(verdict, index, frame, left, top)
-        if part.size:
+        part = self._new_part(index, undeclared)
+        whole = part.area == undeclared.shape[0] * undeclared.shape[1]
+        boxes: list[Box] = []
+        if part.area:
+            edge = None if whole else (part.bottom - part.top, part.right - part.left)
+            verdict = self._judged([picture[part.slices] for picture in pictures], edge=edge)
+            for text in verdict.kept:
+                self._kept.add((index, part.left + text.left, part.top + text.top, text.width, text.height))
+            boxes = self._boxes(verdict, index, frame, part.left, part.top)
             self.looked.append(index)
-            self._seen.add(undeclared)
+            self._seen.add(undeclared, part)
+            if boxes:
+                self.found_on[index] = part
         if not whole:
             boxes += [box.on_frame(index) for box in self._reference_boxes]
-        if part.size:
+        if part.area:
             self._reference_boxes = boxes
         self.own[index] = boxes
 
@@ -122,13 +126,14 @@ class Survey:
 
     def finish(self) -> None:
         """Look again with the second finder where the header promises text, but none was found on any frame."""
-        promised = str(self.look.header.get("BurnedInAnnotation", "") or "").strip().upper() == "YES"
-        if self.second is None or not promised or self.has_boxes or self._kept:
+        if self.second is None or not declares_text(self.look.header) or self.has_boxes or self._kept:
             return
         self.finder = self.second
         for index in sorted(set(self.first_equal.values())):
             frame = self.source[index]
-            self.own[index] = self._boxes(self._judged(self.look.picture(frame)), index, frame, 0, 0)
+            self.own[index] = self._boxes(self._judged(self.look.pictures(frame, index)), index, frame, 0, 0)
+            if self.own[index]:
+                self.found_on[index] = Part(0, 0, self.source.shape.columns, self.source.shape.rows)
         for index, twin in self.first_equal.items():
             if index != twin:
                 self.own[index] = [box.on_frame(index) for box in self.own[twin]]
@@ -151,14 +156,26 @@ class Survey:
             self.own[index] = []
             self.first_equal[index] = index
 
-    def found_in(self, picture: Picture) -> list[FoundText]:
-        """What has to go from a picture of the whole frame; whatever the finder raises refuses the object."""
-        verdict = self._judged(picture)
-        return [*verdict.known, *verdict.filled]
+    def found_in(self, pictures: Sequence[Picture], part: Part | None = None) -> list[FoundText]:
+        """What has to go from the pictures of a frame, or from a part of it; whatever the finder raises refuses the object."""
+        if part is None:
+            verdict = self._judged(pictures)
+            return [*verdict.known, *verdict.filled]
+        edge = (part.bottom - part.top, part.right - part.left)
+        verdict = self._judged([picture[part.slices] for picture in pictures], edge=edge)
+        found = [*verdict.known, *verdict.filled]
+        return [replace(text, left=text.left + part.left, top=text.top + part.top) for text in found]
 
-    def _judged(self, picture: Picture, *, edge: tuple[int, int] | None = None) -> Judged:
-        if not picture.size:
-            return Judged([], [], [])
+    def _judged(self, pictures: Sequence[Picture], *, edge: tuple[int, int] | None = None) -> Judged:
+        """What is to be done with the text in pictures of one place."""
+        verdict = Judged([], [], [])
+        for picture in pictures:
+            one = self._judged_one(picture, edge)
+            for texts, more in ((verdict.filled, one.filled), (verdict.known, one.known), (verdict.kept, one.kept)):
+                texts += more
+        return verdict
+
+    def _judged_one(self, picture: Picture, edge: tuple[int, int] | None) -> Judged:
         try:
             if self.known and isinstance(self.finder, DoubtingFinder):
                 looked = self.finder.look(picture)
@@ -197,18 +214,19 @@ class Survey:
         if self.clear_hidden:
             return
         planes = rendering.hidden_planes(frame, self.source.shape)
-        seen = [self._judged(plane) for plane in planes]
-        self.clear_hidden = any(text.letters for one in seen for text in (*one.known, *one.filled, *one.kept))
+        seen = self._judged(planes)
+        self.clear_hidden = any(text.letters for text in (*seen.known, *seen.filled, *seen.kept))
 
-    def _new_part(self, index: int, picture: Picture) -> tuple[int, int, Picture]:
-        """What has to be looked at of this picture: left, top and that part of it, which may be empty.
+    def _new_part(self, index: int, picture: Picture) -> Part:
+        """What has to be looked at of this picture; may be empty.
 
         Of the first, the middle and the last frame everything that moved is: what is overlooked once is rarely overlooked
         thrice.
         """
         frames = len(self.source)
-        left, top, part = self._seen.new_part(picture, thorough=index in (0, frames // 2, frames - 1))
-        return (0, 0, picture) if part.size > CHANGED_SHARE * picture.size else (left, top, part)
+        part = self._seen.new_part(picture, thorough=index in (0, frames // 2, frames - 1))
+        rows, columns = picture.shape[:2]
+        return Part(0, 0, columns, rows) if part.area > CHANGED_SHARE * rows * columns else part
 
 
 def _within(added: Sequence[Box], source: FrameSource) -> tuple[Box, ...]:

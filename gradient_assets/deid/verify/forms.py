@@ -2,7 +2,7 @@
 
 Belongs here: which values are strong enough to be searched over a whole hospital, and in which spellings.  Each `Form`
 is a string of letters and digits without separators; where separators may stand in it, and what else must hold, is
-carried along and judged by `judging`.
+carried along and judged by `judging`; UIDs are looked up by `uids`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from itertools import pairwise
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.verify.folding import fold, glue, spellings
 from gradient_assets.deid.verify.names import is_full, is_ideographic, needs_name_case, people, tokens
+from gradient_assets.deid.verify.uids import is_uid, searched_uid
 from gradient_assets.deid.verify.vocabulary import is_degenerate, is_ordinary, table
 
 MIN_ID = 5
@@ -26,8 +27,6 @@ MIN_INSTITUTION = 12
 _LOCAL_PHONE = 7
 _NATIONAL_PHONE = 10
 
-_UID = re.compile(r"[0-2](?:\.(?:0|[1-9]\d*)){3,}")
-_WELL_KNOWN_UID = "1.2.840.10008."
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 
 
@@ -67,7 +66,8 @@ def forms_of(known: KnownIdentifiers) -> Iterator[Form]:
 def any_id_forms(value: str, kind: str) -> Iterator[Form]:
     """An id of unknown make: a UID, an e-mail address, or a number."""
     if is_uid(value):
-        yield from uid_forms(value)
+        if uid := searched_uid(value):
+            yield Form(glue(uid), "uid", "uid", "uid", spelled=uid)
     elif "@" in value:
         yield from email_forms(value)
     else:
@@ -96,18 +96,6 @@ def id_forms(value: str, kind: str = "id") -> Iterator[Form]:
     core = max(digits, key=len).lstrip("0")
     if core != glued and len(core) >= MIN_CORE and len(set(core)) > 1:
         yield Form(core, kind, "id_core", "id")
-
-
-def is_uid(value: str) -> bool:
-    """Whether a value has the look of a UID."""
-    return _UID.fullmatch(value.strip().rstrip("\0")) is not None
-
-
-def uid_forms(value: str) -> Iterator[Form]:
-    """A UID with its dots; those that the standard itself defines identify nobody."""
-    uid = value.strip().rstrip("\0")
-    if _UID.fullmatch(uid) and not uid.startswith(_WELL_KNOWN_UID) and len(glue(uid)) >= 8:
-        yield Form(glue(uid), "uid", "uid", "uid", spelled=uid)
 
 
 def phone_forms(value: str) -> Iterator[Form]:

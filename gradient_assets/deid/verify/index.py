@@ -23,10 +23,11 @@ from gradient_assets.deid.verify import containers
 from gradient_assets.deid.verify.dates import known_days, written_dates
 from gradient_assets.deid.verify.findings import Hit
 from gradient_assets.deid.verify.folding import View, byte_views, glue, text_views
-from gradient_assets.deid.verify.forms import Form, forms_of, uid_forms
+from gradient_assets.deid.verify.forms import Form, any_id_forms, forms_of
 from gradient_assets.deid.verify.judging import begin_of, holds
 from gradient_assets.deid.verify.names import people
 from gradient_assets.deid.verify.typos import Misspelt
+from gradient_assets.deid.verify.uids import KnownUids, searched_uid
 from gradient_assets.deid.verify.vocabulary import is_ordinary
 
 NEAR = 80
@@ -38,6 +39,8 @@ _JOINED = 1 << 16
 """Characters of values that are searched at a time."""
 _RECORD_GAP = "\n" * 8
 """Between two values of a column: wider than any gap within an identifier."""
+_DOTTED = re.compile(r"[0-9. \0]*\.[0-9. \0]*")
+"""A UID, however short: `1.2.345` is not the number 12345."""
 _YEAR = re.compile(r"(?:1[89]|20)\d\d|\d[-/.]\d\d?[-/.]\d\d(?!\d)")
 """What every written date holds: a year of four digits, or three short numbers."""
 _LONGEST_DATE = 40
@@ -57,10 +60,15 @@ class IdentifierIndex:
         forms: Iterable[Form],
         birth_dates: Mapping[date, frozenset[str] | None],
         misspelt: Misspelt | None = None,
+        uids: Iterable[str] = (),
     ) -> None:
         long_forms: dict[str, list[Form]] = defaultdict(list)
         self._short_numbers: dict[str, list[Form]] = defaultdict(list)
+        known_uids = set(uids)
         for form in forms:
+            if form.judge == "uid":
+                known_uids.add(form.spelled)
+                continue
             numeric = form.glued.isdigit() and form.judge == "id" and len(form.glued) <= _SHORT_NUMBER
             target = self._short_numbers if numeric else long_forms
             if form not in target[form.glued]:
@@ -72,8 +80,9 @@ class IdentifierIndex:
         self._numbered_owners = frozenset(part for part in owners if _DIGIT.search(part))
         self._owners = owners - self._numbered_owners
         self._long_forms = [(glued, tuple(found)) for glued, found in long_forms.items()]
+        self._uids = KnownUids(known_uids)
         self._automaton = self._made()
-        self.size = len(long_forms) + len(self._short_numbers)
+        self.size = len(long_forms) + len(self._short_numbers) + len(self._uids)
         """Number of different forms that are searched."""
 
     def _made(self) -> AhoCorasick | None:
@@ -102,9 +111,10 @@ class IdentifierIndex:
     ) -> IdentifierIndex:
         """The index over all records of a hospital.
 
-        `uids`: original UIDs beside those in the records.  `spared`: words that may occur although they are part of a
-        record (the hospital's registry id).  `lone_birth_dates`: count a birth date without its owner's name, too;
-        only where dates are not shifted, else the shifted date of one patient is by chance the birth date of another.
+        `uids`: values of UID elements as sent, beside those in the records; one that is no UID is looked for as an id.
+        `spared`: words that may occur although they are part of a record (the hospital's registry id).
+        `lone_birth_dates`: count a birth date without its owner's name, too; only where dates are not shifted, else the
+        shifted date of one patient is by chance the birth date of another.
         """
         spared_forms = {glue(value) for value in spared}
         forms: dict[Form, None] = {}
@@ -116,10 +126,14 @@ class IdentifierIndex:
             parts = {part for value in known.patient_names for name in people(value) for part in name.parts}
             for day in known_days(known.birth_dates):
                 owners[day] |= {part for part in parts if len(part) >= 3 and not is_ordinary(part)}
-        for uid in uids:
-            forms.update(dict.fromkeys(uid_forms(uid)))
+        searched = set()
+        for value in uids:
+            if uid := searched_uid(value):
+                searched.add(uid)
+            elif not _DOTTED.fullmatch(value):
+                forms.update(dict.fromkeys(any_id_forms(value, "uid")))
         births = {day: None if lone_birth_dates else frozenset(parts) for day, parts in owners.items()}
-        return cls(forms, births, Misspelt(sorted(names)))
+        return cls(forms, births, Misspelt(sorted(names)), searched)
 
     def __repr__(self) -> str:
         return f"IdentifierIndex({self.size} forms, {len(self._birth_dates)} birth dates)"
@@ -223,6 +237,7 @@ class IdentifierIndex:
                 for form in self._short_numbers.get(match[0], ()) if len(match[0]) <= _SHORT_NUMBER else ():
                     if holds(view, match.start(), match.end(), form):
                         yield form, match.start(), match.end()
+        yield from ((_UID, start, end) for start, end in self._uids.places_in(view))
 
     def _lone_births_in(self, view: View) -> Iterator[Form]:
         if self._lone_births and any(
@@ -288,6 +303,7 @@ def _places_of(part: str, blank: str) -> Iterator[int]:
         start = blank.find(part, end)
 
 
+_UID = Form("", "uid", "uid", "")
 _LONE_BIRTH_DATE = Form("", "birth_date", "lone_birth_date", "")
 _MISSPELT_NAME = Form("", "name", "one_typing_error", "")
 _NAMED_BIRTH_DATE = Form("", "birth_date", "birth_date_with_name", "")

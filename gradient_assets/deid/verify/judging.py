@@ -132,16 +132,6 @@ def _literal(view: View, start: int, end: int, form: Form) -> bool:
     return view.folded[start:end] == form.spelled
 
 
-def _uid(view: View, start: int, end: int, form: Form) -> bool:
-    if re.sub(r"[_-]", ".", view.folded[start:end]) != form.spelled:
-        return False
-    before, after = view.folded[max(0, start - 2) : start], view.folded[end : end + 2]
-    if re.fullmatch(r"[0-9]\.", before):
-        return False
-    # A longer UID under a known one (a series under its study) gives the known one away, a short root does not.
-    return not re.fullmatch(r"\.[0-9]", after) or len(form.spelled) >= 24
-
-
 def _id(view: View, start: int, end: int, form: Form) -> bool:
     found = list(gaps(view, start, end))
     numeric = form.glued.isdigit()
@@ -238,7 +228,6 @@ _JUDGES: dict[str, Callable[[View, int, int, Form], bool]] = {
     "unspaced": _unspaced,
     "words": _words,
     "id": _id,
-    "uid": _uid,
     "literal": _literal,
     "phone": _phone,
     "local_phone": _local_phone,

@@ -29,9 +29,10 @@ from gradient_assets.deid.verify.folding import (
     readable_runs,
     text_views,
 )
-from gradient_assets.deid.verify.forms import forms_of, is_uid, town_forms, town_names
+from gradient_assets.deid.verify.forms import forms_of, town_forms, town_names
 from gradient_assets.deid.verify.index import IdentifierIndex
 from gradient_assets.deid.verify.names import PersonName, people
+from gradient_assets.deid.verify.uids import is_uid
 from gradient_assets.deid.verify.vocabulary import is_degenerate, is_ordinary, is_placeholder, word_set, words
 
 MIN_PART = 3

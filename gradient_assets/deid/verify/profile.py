@@ -29,6 +29,7 @@ from pydicom.datadict import dictionary_has_tag, repeater_has_tag
 
 from gradient_assets.deid.verify.findings import Hit
 from gradient_assets.deid.verify.levels import Element, Level, level_of_dataset
+from gradient_assets.deid.verify.uids import is_of_a_standard
 
 _TABLES = resources.files("gradient_assets.deid") / "headers" / "tables"  # files, not the package: no code is run
 
@@ -55,7 +56,6 @@ _DUMMY = re.compile(
 )
 """Values that say nothing: placeholders, pseudonyms, zeros, the day and time that stand for none, the report engine's tags."""
 _NEW_UID = re.compile(r"2\.25\.(0|[1-9]\d{0,38})")
-_STANDARD_UID = re.compile(r"(1\.2\.840\.10008|2\.16\.840\.1\.113883\.6)(\.(0|[1-9]\d{0,5}))+")
 _DAY = re.compile(r"\d{8}")
 _YEAR_ONLY = {
     "DA": re.compile(r"\d{4}0101|"),
@@ -138,6 +138,12 @@ def _table(name: str) -> list[Any]:
 def _row_of(tag: int) -> _Row | None:
     exact, masked = _rows()
     return exact.get(tag) or masked.get(f"{tag >> 24:02X}XX{tag & 0xFFFF:04X}")
+
+
+def keeps_uid(tag: int, promise: Promise) -> bool:
+    """Whether the profile keeps the UIDs of this element."""
+    row = _row_of(tag)
+    return "retain_uids" in promise.options if row is None else row.kept_by(promise) == "K"
 
 
 def profile_breaches(written: Level, original: Level | None, promise: Promise) -> list[Hit]:
@@ -285,11 +291,10 @@ class _Judge:
                 return self._moved(element, before)
 
     def _uid(self, tag: int, element: Element) -> str:
-        row = _row_of(tag)
-        if "retain_uids" in self._promise.options and (row is None or "retain_uids" in row.options):
+        if keeps_uid(tag, self._promise):
             return ""
         for uid in element.values:
-            if not uid or _STANDARD_UID.fullmatch(uid):
+            if not uid or is_of_a_standard(uid):
                 continue
             if uid in self._original_uids:
                 return "uid_unchanged"

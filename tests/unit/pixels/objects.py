@@ -1,5 +1,6 @@
 """Small DICOM objects with known pixels, and finders that answer what a test wants."""
 
+import cv2
 import numpy as np
 from pydicom import Dataset
 from pydicom.data import get_testdata_file
@@ -33,6 +34,7 @@ def packaged(name: str) -> Dataset:
 
 
 MARK_PX = 200
+LIKE = 0.9
 
 
 class FixedFinder:
@@ -79,6 +81,29 @@ class BrightFinder:
             return []
         top, left = int(rows.min()), int(columns.min())
         return [FoundText(left, top, int(columns.max()) - left + 1, int(rows.max()) - top + 1, 0.9, 5)]
+
+
+LETTERS = np.kron(np.array([[1, 0, 1, 0, 1, 1], [1, 1, 1, 0, 1, 0], [1, 0, 1, 0, 1, 1]]), np.ones((3, 2))) > 0
+"""Three letters of 9 px, 12 px wide."""
+
+
+class LetterFinder:
+    """Finds `LETTERS` wherever they stand, brighter or darker than their ground, and keeps the shapes it was shown."""
+
+    name = "letters"
+    version = "1"
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[int, ...]] = []
+
+    def find(self, image: np.ndarray) -> list[FoundText]:
+        self.shown.append(image.shape)
+        found: list[FoundText] = []
+        for grey in [image] if image.ndim == 2 else np.moveaxis(image, 2, 0):
+            alike = cv2.matchTemplate(np.ascontiguousarray(grey), LETTERS.astype(np.uint8) * 255, cv2.TM_CCOEFF_NORMED)
+            places = zip(*np.nonzero(np.abs(np.nan_to_num(alike)) > LIKE), strict=True)
+            found += [FoundText(int(left), int(top), 12, 9, 0.9, 3) for top, left in places]
+        return found
 
 
 def object_of(frames: np.ndarray, *, syntax: str = EXPLICIT, **attributes: object) -> Dataset:

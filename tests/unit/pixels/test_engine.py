@@ -10,7 +10,7 @@ from PIL import Image
 from pydicom import Dataset
 from pydicom.sequence import Sequence
 
-from gradient_assets.deid.pixels import FoundText, PixelEngine
+from gradient_assets.deid.pixels import Box, FoundText, PixelEngine, shipped_policy
 from gradient_assets.deid.reasons import Reason, Refused
 from tests.unit.pixels import objects
 from tests.unit.pixels.objects import BrightFinder, FailingFinder, FixedFinder, gradient, object_of, packaged, stack
@@ -42,6 +42,28 @@ def test_text_read_on_one_frame_is_removed_from_all():
     frames = bright_on(gradient(48, 64, "uint8", 3), 1)
     after = stack(PixelEngine(BrightFinder()).clean(object_of(frames)).dataset)
     assert (after[:, 12:22, 20:44] == 0).all()
+
+
+def test_what_was_covered_on_one_slide_only_in_part_is_seen_in_the_second_look_at_it():
+    """The boxes of one slide stand on all, so their equality says nothing about what is left beside them."""
+
+    class Shortsighted:
+        name = "shortsighted"
+
+        def find(self, image):
+            rows, columns = np.nonzero(image[..., 0] >= 250 if image.ndim == 3 else image >= 250)
+            if rows.size < 100:
+                return []
+            top, left = int(rows.min()), int(columns.min())
+            return [FoundText(left, top, min(100, int(columns.max()) - left + 1), 20, 0.9, 5)]
+
+    frames = np.stack([np.full((240, 320), 30 + 60 * (n % 3), np.uint8) for n in range(9)])
+    frames[:, 0, 0] = 0
+    frames[:, 0, 1] = 255
+    frames[3, 100:120, 100:260] = 250
+    frames[3, 110, 100:260:9] = 251
+    after = stack(PixelEngine(Shortsighted()).clean(object_of(frames)).dataset)
+    assert (after[3, 1:] < 250).all()
 
 
 def test_identical_frames_are_looked_at_once():
@@ -83,6 +105,42 @@ def test_a_redacted_object_claims_the_clean_pixel_data_option():
     cleaned = PixelEngine(FixedFinder(TEXT)).clean(object_of(gradient(48, 64, "uint8")))
     assert cleaned.method_codes == ("113101",)
     assert cleaned.dataset.BurnedInAnnotation == "NO"
+
+
+@pytest.mark.parametrize("second", [None, FixedFinder()])
+@pytest.mark.parametrize("declared", ["YES", "yes "])
+def test_text_that_the_header_declares_and_nobody_finds_refuses_the_object(declared, second):
+    ds = object_of(gradient(48, 64, "uint8"))
+    ds.add_new(0x00280301, "CS", declared)
+    with pytest.raises(Refused) as refused:
+        PixelEngine(FixedFinder(), second=second).clean(ds)
+    assert refused.value.reason is Reason.DECLARED_TEXT_NOT_FOUND
+
+
+def test_a_mark_that_may_stay_is_not_the_text_that_the_header_declares():
+    mark = FoundText(20, 12, 24, 10, 0.9, 1, "R", 0.99)
+    ds = object_of(gradient(48, 64, "uint8"), BurnedInAnnotation="YES")
+    with pytest.raises(Refused) as refused:
+        PixelEngine(FixedFinder(mark), keep=shipped_policy()).clean(ds)
+    assert refused.value.reason is Reason.DECLARED_TEXT_NOT_FOUND
+
+
+def test_declared_text_that_was_found_is_removed():
+    ds = object_of(gradient(48, 64, "uint8"), BurnedInAnnotation="YES")
+    cleaned = PixelEngine(FixedFinder(TEXT)).clean(ds)
+    assert (cleaned.verdict, cleaned.dataset.BurnedInAnnotation) == ("redacted", "NO")
+
+
+def test_a_box_that_a_reviewer_drew_is_the_declared_text():
+    ds = object_of(gradient(48, 64, "uint8"), BurnedInAnnotation="YES")
+    cleaned = PixelEngine(FixedFinder()).clean(ds, added=[Box(20, 12, 24, 10, "review", 1.0, 0)])
+    assert (cleaned.verdict, cleaned.dataset.BurnedInAnnotation) == ("redacted", "NO")
+
+
+def test_a_person_may_say_that_declared_text_is_not_there():
+    ds = object_of(gradient(48, 64, "uint8"), BurnedInAnnotation="YES")
+    cleaned = PixelEngine(FixedFinder()).clean(ds, accepted={"declared_text_not_found": [""]})
+    assert (cleaned.verdict, cleaned.dataset.BurnedInAnnotation) == ("clean", "NO")
 
 
 @pytest.mark.parametrize("error", [RuntimeError, MemoryError, ValueError])
@@ -178,6 +236,16 @@ def test_text_in_undeclared_high_bits_is_cleared(syntax):
     ds = object_of(hidden, syntax=syntax, BitsStored=12, HighBit=11)
     cleaned = PixelEngine(BrightFinder()).clean(ds)
     assert stack(cleaned.dataset).max() < 4096
+
+
+@pytest.mark.parametrize("channel", [0, 2, slice(None)])
+@pytest.mark.parametrize("syntax", [objects.EXPLICIT, objects.RLE])
+def test_text_in_undeclared_bits_of_colours_is_cleared(syntax, channel):
+    values = np.stack([gradient(48, 64, "uint16")] * 3, axis=-1)
+    hidden = values.copy()
+    hidden[0, 12:22, 20:44, channel] |= 1 << 14
+    cleaned = PixelEngine(BrightFinder()).clean(object_of(hidden, syntax=syntax, BitsStored=8, HighBit=7))
+    assert stack(cleaned.dataset).max() < 256
 
 
 def test_high_bits_that_hold_no_text_stay_as_they_are():

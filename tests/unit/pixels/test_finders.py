@@ -15,7 +15,14 @@ import numpy as np
 import pytest
 
 from gradient_assets.deid.headers import Profile
-from gradient_assets.deid.pixels import FoundText, MissingWeightsError, PixelEngine, RapidTextFinder, ResidualTextFinder
+from gradient_assets.deid.pixels import (
+    FoundText,
+    MissingWeightsError,
+    PixelEngine,
+    RapidTextFinder,
+    ResidualTextFinder,
+    VerifyingTextFinder,
+)
 from gradient_assets.deid.pixels.finders import FINDERS, MissingEngineError, described, finder_named
 from gradient_assets.deid.pixels.finders import easyocr as easyocr_finder
 from gradient_assets.deid.pixels.finders import tesseract as tesseract_finder
@@ -160,7 +167,7 @@ def test_easyocr_reads_upright_lines_in_both_directions(fake_easyocr, weights):
     assert fake_easyocr.rotations == [[90, 270], None]
 
 
-@pytest.mark.parametrize("image", [np.zeros((300, 300), np.uint8), np.eye(12, dtype=np.uint8)])
+@pytest.mark.parametrize("image", [np.zeros((300, 300), np.uint8), np.eye(6, dtype=np.uint8)])
 def test_a_picture_that_can_hold_no_line_is_not_looked_at(fake_easyocr, weights, image):
     assert EasyOcrTextFinder(str(weights), expected=EXPECTED).find(image) == []
     assert fake_easyocr.made == []
@@ -328,11 +335,14 @@ def test_tesseract_finds_nothing_where_nothing_is_written():
 
 
 def test_a_name_that_nobody_bears_is_refused_with_those_that_are():
-    with pytest.raises(ValueError, match="rapid, rapid-v4, easyocr, tesseract"):
+    with pytest.raises(ValueError, match="rapid, rapid-v4, rapid-v3, easyocr, tesseract"):
         finder_named("ocr")
 
 
-@pytest.mark.parametrize(("name", "kind"), [("rapid", RapidTextFinder), ("rapid-v4", ResidualTextFinder)])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("rapid", RapidTextFinder), ("rapid-v4", ResidualTextFinder), ("rapid-v3", VerifyingTextFinder)],
+)
 def test_the_shipped_finders_are_made_by_name(name, kind):
     assert type(finder_named(name)) is kind
 
@@ -377,7 +387,8 @@ def test_another_finder_and_another_version_of_it_look_at_every_object_anew(tmp_
 
 def test_every_finders_name_fits_the_column_of_sources():
     (pattern,) = [column.pattern for column in PIXEL_TEXT.columns if column.name == "source"]
-    names = [RapidTextFinder.name, ResidualTextFinder.name, EasyOcrTextFinder.name, TesseractTextFinder.name]
+    shipped = (RapidTextFinder, ResidualTextFinder, VerifyingTextFinder)
+    names = [finder.name for finder in (*shipped, EasyOcrTextFinder, TesseractTextFinder)]
     assert len(names) == len(FINDERS) == len(set(names))
     assert all(re.fullmatch(pattern, name) for name in names)
 

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from gradient_assets.deid.pixels import MissingWeightsError, PixelEngine, RapidTextFinder, ResidualTextFinder
-from gradient_assets.deid.pixels.networks import PPOCR_V4_DETECTOR, WeightFile
+from gradient_assets.deid.pixels import (
+    MissingWeightsError,
+    PixelEngine,
+    RapidTextFinder,
+    ResidualTextFinder,
+    VerifyingTextFinder,
+)
+from gradient_assets.deid.pixels.networks import PPOCR_V3_DETECTOR, PPOCR_V4_DETECTOR, WeightFile
 from gradient_assets.deid.pixels.rendering import Look
 from tests.unit.pixels import objects
 from tests.unit.pixels.objects import object_of, packaged, stack
@@ -76,9 +82,47 @@ def test_text_of_a_deep_image_is_seen_under_one_of_its_windows(level):
     assert share_covered(FINDER, picture, glyphs) >= 0.95
 
 
-@pytest.mark.parametrize("image", [np.zeros((200, 200), np.uint8), smooth(300, 300), np.full((20, 400), 7, np.uint8)])
+@pytest.mark.parametrize(("side", "size", "turn"), [(12, 10, 0), (23, 15, 0), (23, 15, 1), (40, 24, 0)])
+def test_a_line_that_fills_a_strip_is_covered(side, size, turn):
+    glyphs = stencil(side, 300, size, (8, 0), turn=turn)
+    image = np.full(glyphs.shape, 70, np.uint8)
+    image[glyphs] = 230
+    assert share_covered(FINDER, image, glyphs) >= 0.95
+
+
+def test_a_line_that_fills_a_strip_is_read():
+    glyphs = stencil(23, 300, 15, (8, 0))
+    lines = FINDER.read(np.where(glyphs, 230, 70).astype(np.uint8))
+    assert [line.text.replace(" ", "") for line in lines] == [LINE.replace(" ", "")]
+    assert all(line.box.left + line.box.width <= 300 and line.box.top + line.box.height <= 23 for line in lines)
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((200, 200), np.uint8), smooth(300, 300), np.full((20, 400), 7, np.uint8), smooth(16, 200)]
+)
 def test_pictures_without_text_stay_whole(image):
     assert FINDER.find(image) == []
+
+
+def faint_in_8_bits():
+    """Four levels, and a window of 16 that shows them."""
+    frame = (100 + smooth(200, 320) % 6).astype(np.uint8)
+    frame[0, :2] = 0, 255
+    return frame, 4, {"WindowCenter": ["128", "106"], "WindowWidth": ["256", "16"]}
+
+
+def under_a_step_of_8_bits():
+    """200 of 60,000 values: less than one of 256 levels."""
+    return np.linspace(0, 60_000, 320)[None].repeat(200, axis=0).astype(np.uint16), 200, {}
+
+
+@pytest.mark.parametrize("drawn", [faint_in_8_bits, under_a_step_of_8_bits])
+def test_text_that_shows_under_no_first_window_is_gone_after_the_engine(drawn):
+    frame, step, declared = drawn()
+    glyphs = stencil(200, 320, 16, (40, 100))
+    frame[glyphs] += np.array(step, frame.dtype)
+    after = stack(PixelEngine(FINDER).clean(object_of(frame[None], **declared)).dataset)[0]
+    assert (after[glyphs] == 0).mean() >= 0.99
 
 
 @pytest.mark.parametrize("name", BASES)
@@ -110,23 +154,37 @@ def test_a_weight_file_that_is_not_installed_is_named_with_its_package():
         missing.path()
 
 
-def residual_weights_missing():
+def needs(weights):
+    """The mark for a finder whose weights come in a package of their own."""
     try:
-        PPOCR_V4_DETECTOR.path()
+        weights.path()
     except MissingWeightsError:
-        return True
-    return False
+        return pytest.mark.skip(reason=f"{weights.requirement}: not installed")
+    return ()
 
 
-@pytest.mark.skipif(
-    residual_weights_missing(), reason="rapidocr-onnxruntime==1.4.4 is not installed (pip install --no-deps)"
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(ResidualTextFinder, marks=needs(PPOCR_V4_DETECTOR)),
+        pytest.param(VerifyingTextFinder, marks=needs(PPOCR_V3_DETECTOR)),
+    ],
 )
-def test_the_second_finder_sees_a_line_with_weights_of_its_own():
-    finder = ResidualTextFinder()
+def test_the_other_finders_see_a_line_with_weights_of_their_own(kind):
+    finder = kind()
     image, glyphs = smooth(512, 640), stencil(512, 640, 24, (30, 60))
     assert finder.find(image) == []
     image[glyphs] = 255
     assert share_covered(finder, image, glyphs) >= 0.9
+
+
+@pytest.mark.parametrize("turn", [0, 1, 3])
+@pytest.mark.parametrize("kind", [RapidTextFinder, VerifyingTextFinder])
+def test_a_line_is_read_whichever_way_it_runs(kind, turn):
+    glyphs = stencil(360, 480, 20, (30, 60), turn=turn)
+    image = smooth(*glyphs.shape)
+    image[glyphs] = 255
+    assert LINE.replace(" ", "") in {line.text.replace(" ", "") for line in kind().read(image)}
 
 
 def test_a_finder_without_its_weights_fails_at_construction_not_per_image():

@@ -185,17 +185,50 @@ def test_float_pixels_are_filled_with_zero_or_less():
     assert np.array_equal(after[30:], values[0, 30:])
 
 
-def test_smallest_pixel_value_follows_the_fill():
-    ds = object_of(gradient(48, 64, "uint16") + 50)
-    ds.add_new("SmallestImagePixelValue", "US", 50)
-    assert PixelEngine(FixedFinder(TEXT)).clean(ds).dataset.SmallestImagePixelValue == 0
+EXTREMES = ("SmallestImagePixelValue", "LargestImagePixelValue")
+OF_THE_SERIES = ("SmallestPixelValueInSeries", "LargestPixelValueInSeries")
 
 
-def test_largest_pixel_value_follows_the_fill_of_inverted_greyscale():
-    ds = object_of(gradient(48, 64, "uint16"), PhotometricInterpretation="MONOCHROME1")
-    ds.add_new("LargestImagePixelValue", "US", 3)
+@pytest.mark.parametrize(
+    ("dtype", "offset", "declared"),
+    [
+        ("uint16", 50, {}),
+        ("uint16", 0, {"PhotometricInterpretation": "MONOCHROME1"}),
+        ("uint16", 0, {"BitsStored": 12, "HighBit": 11}),
+        ("int16", -100, {}),
+    ],
+)
+def test_smallest_and_largest_pixel_value_are_those_of_what_was_stored(dtype, offset, declared):
+    frames = gradient(48, 64, dtype, 2) + np.array(offset, dtype)
+    frames[1, 14:20, 22:40] = 900  # the text, which was the brightest there is
+    ds = object_of(frames, **declared)
+    for keyword in (*EXTREMES, *OF_THE_SERIES):
+        ds.add_new(keyword, "SS" if dtype == "int16" else "US", 900 if keyword.startswith("Largest") else 3)
     cleaned = PixelEngine(FixedFinder(TEXT)).clean(ds).dataset
-    assert stack(cleaned).max() == cleaned.LargestImagePixelValue
+    stored = stack(cleaned)
+    assert [cleaned[keyword].value for keyword in EXTREMES] == [stored.min(), stored.max()]
+    assert {cleaned[keyword].VR for keyword in EXTREMES} == {"SS" if dtype == "int16" else "US"}
+    assert not any(keyword in cleaned for keyword in OF_THE_SERIES)
+
+
+def test_pixel_values_that_were_not_declared_are_not_declared_afterwards():
+    cleaned = PixelEngine(FixedFinder(TEXT)).clean(object_of(gradient(48, 64, "uint16"))).dataset
+    assert not any(keyword in cleaned for keyword in EXTREMES)
+
+
+@pytest.mark.parametrize("frames", [colour(), gradient(48, 64, "uint32") + np.uint32(100_000)])
+def test_pixel_values_that_have_no_room_go(frames):
+    ds = object_of(frames)
+    ds.add_new("LargestImagePixelValue", "US", 3)
+    assert "LargestImagePixelValue" not in PixelEngine(FixedFinder(TEXT)).clean(ds).dataset
+
+
+def test_an_untouched_object_keeps_its_pixel_values():
+    ds = object_of(gradient(48, 64, "uint16"))
+    for keyword in (*EXTREMES, *OF_THE_SERIES):
+        ds.add_new(keyword, "US", 3)
+    cleaned = PixelEngine(FixedFinder()).clean(ds).dataset
+    assert [cleaned[keyword].value for keyword in (*EXTREMES, *OF_THE_SERIES)] == [3] * 4
 
 
 def test_an_untouched_object_keeps_its_pixel_bytes():

@@ -13,7 +13,7 @@ from gradient_assets.deid.pixels.known_text import KnownText
 from gradient_assets.deid.pixels.rendering import Look
 from gradient_assets.deid.pixels.survey import Survey
 from gradient_assets.deid.reasons import Reason, Refused
-from tests.unit.pixels.objects import FailingFinder, FixedFinder, gradient, object_of
+from tests.unit.pixels.objects import LETTERS, FailingFinder, FixedFinder, LetterFinder, gradient, object_of
 
 OKONKWO = KnownText(KnownIdentifiers(patient_names=("OKONKWO^ANNA",)))
 
@@ -89,7 +89,7 @@ def test_kept_text_under_a_box_is_not_counted():
 
 def test_the_second_look_at_a_filled_frame_leaves_kept_text_alone():
     survey = surveyed(Doubting(text_at(10, 10, "ERECT")), gradient(100, 200, "uint8"), keep=shipped_policy())
-    assert survey.found_in(gradient(100, 200, "uint8")[0]) == []
+    assert survey.found_in([gradient(100, 200, "uint8")[0]]) == []
 
 
 @pytest.mark.parametrize(
@@ -166,18 +166,86 @@ def test_a_cine_in_which_only_anatomy_moves_costs_three_looks():
 @pytest.mark.parametrize("ink", [255, 0, "faint"])
 @pytest.mark.parametrize("at", [(20, 30), (120, 200), (228, 2)])
 def test_letters_that_come_up_in_one_frame_of_a_cine_are_looked_at(at, ink):
-    class Where(FixedFinder):
-        def find(self, image):
-            shapes.append(image.shape)
-            return []
-
-    shapes: list[tuple[int, ...]] = []
     frames = moving(40)
-    letters = np.kron(np.array([[1, 0, 1, 0, 1, 1], [1, 1, 1, 0, 1, 0], [1, 0, 1, 0, 1, 1]]), np.ones((3, 2))) > 0
     spot = frames[17, at[0] : at[0] + 9, at[1] : at[1] + 12]
-    spot[letters] = int(frames[:, at[0] : at[0] + 9, at[1] : at[1] + 12].max()) + 55 if ink == "faint" else ink
-    surveyed(Where(), frames)
-    assert len(shapes) == 4
+    spot[LETTERS] = int(frames[:, at[0] : at[0] + 9, at[1] : at[1] + 12].max()) + 55 if ink == "faint" else ink
+    finder = LetterFinder()
+    surveyed(finder, frames)
+    assert len(finder.shown) == 4
+
+
+def paper(shade, seed, *, rows=240, columns=320):
+    """A page with as much noise as a camera or a lossy codec leaves, and an edge of the whole range of values."""
+    page = np.clip(shade + np.random.default_rng(seed).integers(-3, 4, (rows, columns)), 0, 255).astype(np.uint8)
+    page[:8, : columns // 2], page[:8, columns // 2 :] = 0, 255
+    return page
+
+
+def with_letters(frame, at, ink):
+    frame[at[0] : at[0] + 9, at[1] : at[1] + 12][LETTERS] = ink
+    return frame
+
+
+def alternating(ink, at, frames=12, on=5):
+    """White and black pages by turns; a title on each, the letters on one."""
+    pages = [with_letters(paper(8 if n % 2 else 247, n), (20, 30 + 14 * n), 247 if n % 2 else 8) for n in range(frames)]
+    with_letters(pages[on], at, ink)
+    return np.stack(pages)
+
+
+def flashing(ink, at, frames=12, on=5):
+    """Dark frames, of which the first is as good as white."""
+    shown = [paper(40, n) for n in range(frames)]
+    shown[0] = paper(235, 99)
+    with_letters(shown[on], at, ink)
+    return np.stack(shown)
+
+
+def growing(ink, at, frames=24, on=9):
+    """A black page on which a white one unrolls, a clock in its corner; what it will show stands on one frame for a moment."""
+    shown = []
+    for n in range(frames):
+        page = paper(8, n)
+        page[: n * 8] = paper(247, 50 + n)[: n * 8]
+        page[225:235, 290:310] = paper(20 + n * 8, 80 + n)[225:235, 290:310]
+        shown.append(page)
+    with_letters(shown[on], at, ink)
+    return np.stack(shown)
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+@pytest.mark.parametrize("ink", [90, 128, 200])
+@pytest.mark.parametrize("at", [(100, 40), (180, 250)])
+@pytest.mark.parametrize("slides", [alternating, flashing, growing])
+def test_letters_on_one_slide_are_found_whatever_the_others_were_like(slides, at, ink, colours):
+    frames = slides(ink, at)
+    frames = frames if colours == 1 else np.stack([frames] * 3, axis=-1)
+    boxes = surveyed(LetterFinder(), frames).on(3)
+    assert any(b.left <= at[1] and b.right >= at[1] + 12 and b.top <= at[0] and b.bottom >= at[0] + 9 for b in boxes)
+
+
+def test_pages_that_were_seen_cost_no_further_look():
+    finder = LetterFinder()
+    surveyed(finder, np.stack([paper(8 if n % 2 else 247, n) for n in range(40)]))
+    assert len(finder.shown) == 4  # both pages, the middle, the last
+
+
+def test_letters_that_fade_in_beside_a_running_clock_are_found():
+    frames = np.stack([paper(40, n) for n in range(30)])
+    for n in range(30):
+        frames[n, 20:30, 250 + n : 270 + n] = 250
+        with_letters(frames[n], (200, 40), 40 + min(20 * n, 200) if 10 < n < 14 else 40)
+    for n in range(11, 14):
+        with_letters(frames[n], (200, 40), 40 + 25 * (n - 10))
+    assert any(b.top <= 200 and b.bottom >= 209 for b in surveyed(LetterFinder(), frames).on(0))
+
+
+def test_every_picture_of_a_frame_is_shown():
+    frames = gradient(100, 200, "uint16", frames=2) * 40
+    windows = {"WindowCenter": ["2000", "4000", "6000"], "WindowWidth": ["1000", "1000", "1000"]}
+    finder = LetterFinder()
+    surveyed(finder, frames, header=windows)
+    assert [len(shape) for shape in finder.shown] == [3, 3] * 2
 
 
 def inside_ultrasound_region(left, top, right, bottom):

@@ -6,12 +6,12 @@ import cv2
 import imagecodecs
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from pydicom import Dataset, dcmread
 from pydicom.encaps import generate_frames
 from pydicom.sequence import Sequence
 
-from gradient_assets.deid.pixels import FoundText, PixelEngine, decode_frames, encoding
+from gradient_assets.deid.pixels import FoundText, PixelEngine, RapidTextFinder, decode_frames, encoding
 from gradient_assets.deid.pixels.codestreams import bare_jpeg, bare_jpegxl
 from gradient_assets.deid.pixels.decoding import JPEG_LOSSY
 from tests.shared import SHARED, needs_shared
@@ -309,3 +309,21 @@ def test_frames_without_a_box_keep_their_exact_stream():
         assert new[1:] == old[1:]
         assert new[0] != old[0]
         assert decode_frames(cleaned.dataset).shape.frames == FRAMES
+
+
+@pytest.mark.parametrize("syntax", [objects.JPEG_BASELINE, objects.J2K])
+def test_the_default_finder_leaves_no_planted_text_on_the_first_and_last_frame(syntax):
+    frames = gradient(120, 240, "uint8", 3, high=60)
+    letters = Image.new("L", (240, 120))
+    ImageDraw.Draw(letters).text((40, 40), "OKONKWO 1961", 255, font=ImageFont.load_default(24))
+    ink = np.asarray(letters) > 127
+    frames[0][ink] = frames[2][ink] = 235
+    encode = imagecodecs.jpeg8_encode if syntax == objects.JPEG_BASELINE else imagecodecs.jpeg2k_encode
+    ds = object_of(frames)
+    ds.file_meta.TransferSyntaxUID = syntax
+    encoding.store_streams(ds, [bytes(encode(frame, level=90)) for frame in frames])
+    cleaned = PixelEngine(RapidTextFinder()).clean(ds)
+    after = stack(cleaned.dataset)
+    assert {box.frame for box in cleaned.boxes} >= {0, 2}
+    for index in (0, 2):
+        assert after[index][ink].max() < 40

@@ -1,16 +1,19 @@
 """The search over a whole hospital: every planted strong form is found, nothing else is."""
 
 import pickle
+import re
 from dataclasses import fields
 from datetime import date
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from pydicom._uid_dict import UID_dictionary
 
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.verify import Finding, Hit, IdentifierIndex
+from gradient_assets.deid.verify.uids import searched_uid
 
 UID = "1.2.826.0.1.3680043.8.498.77182093"
 
@@ -207,6 +210,106 @@ def test_spared_words_are_not_searched():
 
 def test_uids_beside_the_records_are_searched():
     assert IdentifierIndex.build([], uids=[UID]).search_text(f"uid {UID}")
+
+
+LONG, FROM_UUID, SHORT = f"{UID}.20190304", "2.25.329800735698586629295641978511506172918", "1.2.3.4.5.6.7.8"
+UIDS = IdentifierIndex.build([], uids=[UID, LONG, FROM_UUID, SHORT, "1.2.03.00045.9911.1", "STUDY-4711-7"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"0020000D":{{"vr":"UI","Value":["{UID}"]}}}}',
+        f"{LONG}\0",
+        f"{UID}\\{UID}",
+        f"MR{UID}.dcm",
+        f"0001_2_{UID.replace('.', '_')}_7.dcm",
+        UID.replace(".", "-"),
+        UID.replace(".", "/"),
+        UID.replace(".", ""),
+        f"naïve {UID.replace('.', '')}",
+        UID.replace(".", "%2E"),
+        FROM_UUID,
+        SHORT,
+        "1.2.03.00045.9911.1",
+        "study 4711-7: STUDY-4711-7",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_a_uid_is_found_however_it_is_written(text, encoding):
+    assert {hit.kind for hit in UIDS.search_text(text)} == {"uid"}
+    assert {hit.kind for hit in UIDS.search_bytes(f"{text} ".encode(encoding))} == {"uid"}
+
+
+def test_a_uid_is_found_as_a_padded_value_between_bytes_that_are_no_text():
+    noise = bytes(range(128, 256))
+    value = b"\x20\x00\x0d\x00UI" + len(UID).to_bytes(2, "little") + UID.encode() + b"\0"
+    assert {hit.kind for hit in UIDS.search_bytes(noise + value + noise)} == {"uid"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{UID}1",
+        f"1{UID}",
+        f"9.{UID}",
+        UID[:-1],
+        UID.rpartition(".")[0],
+        f"7{UID.replace('.', '')}",
+        f"{FROM_UUID[:-1]}9",
+        "2.25.329800735698586629295641978511506172918329800735",
+        f"{SHORT}9",
+        f"{SHORT}.9",
+        f"syngo {SHORT}.30.4",
+        "1.2.3.45.6.7.8",
+        "12345678",
+    ],
+)
+def test_another_uid_that_holds_a_known_one_is_none(text):
+    assert UIDS.search_text(text) == []
+    assert UIDS.search_bytes(text.encode()) == []
+
+
+@pytest.mark.parametrize("uid", ["1.2.3", "1.2.345", "1.2.3.4", "1.2.3.4567", "", " ", "0"])
+def test_a_uid_too_short_to_be_told_from_a_version_is_not_searched(uid):
+    index = IdentifierIndex.build([], uids=[uid])
+    assert index.size == 0
+    assert index.search_text(f"{uid} 1.2.3 12345 1.2.3.4567 1234567") == []
+
+
+@pytest.mark.parametrize(
+    ("uid", "searched"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.2", False),
+        ("1.2.840.10008.1.2.4.50", False),
+        ("2.16.840.1.113883.6.96", False),
+        ("1.2.840.10008.77120455", True),
+        ("1.2.840.10008.5.1.4.1.1.2.0123", True),
+        ("1.2.840.100080.1.2.3", True),
+    ],
+)
+def test_what_a_standard_has_defined_is_not_searched(uid, searched):
+    index = IdentifierIndex.build([], uids=[uid])
+    assert bool(index.search_text(f'"Value":["{uid}"]')) is searched
+
+
+def test_no_uid_of_the_dictionary_is_searched():
+    assert [uid for uid in UID_dictionary if searched_uid(uid)] == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.integers(0, 99999), min_size=6, max_size=10),
+    st.text("0123456789._-/ ", max_size=8),
+    st.text("0123456789._-/ ", max_size=8),
+)
+def test_a_uid_is_found_exactly_where_it_stands_whole(arcs, before, after):
+    uid = ".".join(["1", *map(str, arcs)])
+    assume(searched_uid(uid))
+    found = bool(IdentifierIndex.build([], uids=[uid]).search_text(f"{before}{uid}{after}"))
+    whole = not re.search(r"[0-9]$|[0-9]\.$", before) and not after[:1].isdigit()
+    goes_on = re.match(r"\.[0-9]", after) is not None
+    assert found is (whole and (not goes_on or len(uid) >= 24))
 
 
 def test_record_names_the_column_and_not_the_value():

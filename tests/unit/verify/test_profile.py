@@ -206,6 +206,17 @@ def test_an_option_keeps_what_it_names_and_nothing_else(option):
 
 
 @pytest.mark.parametrize(
+    ("option", "kept"), [("retain_device_identity", True), ("retain_uids", True), ("clean_graphics", False)]
+)
+def test_a_devices_uid_stays_with_the_devices_or_with_the_uids(option, kept):
+    written, before = pair()
+    device = Element("UI", ("1.2.826.0.1.3680043.8.498.771204",))
+    asked = replace(LONGITUDINAL, options=LONGITUDINAL.options | {option})
+    found = rules(with_element(written, 0x00181002, device), with_element(before, 0x00181002, device), asked)
+    assert ("uid_unchanged" in found) is not kept
+
+
+@pytest.mark.parametrize(
     ("tag", "element", "rule"),
     [
         (0x00120062, Element("CS", ("NO",)), "identity_not_said_removed"),

@@ -13,7 +13,13 @@ from hashlib import sha256
 
 from gradient_assets.deid.pixels.finders.easyocr import EasyOcrTextFinder, expected_files
 from gradient_assets.deid.pixels.finders.tesseract import TesseractTextFinder
-from gradient_assets.deid.pixels.finding import RapidTextFinder, ResidualTextFinder, TextFinder
+from gradient_assets.deid.pixels.finding import (
+    RapidTextFinder,
+    ResidualTextFinder,
+    TextFinder,
+    TextReader,
+    VerifyingTextFinder,
+)
 
 LONGEST_DESCRIPTION = 32
 """Characters; two of them and the engines' versions stand in one column of 80."""
@@ -31,9 +37,10 @@ class FinderSettings:
     tesseract_languages: Sequence[str] = ("eng",)
 
 
-FINDERS: dict[str, Callable[[FinderSettings], TextFinder]] = {
+FINDERS: dict[str, Callable[[FinderSettings], TextReader]] = {
     "rapid": lambda _: RapidTextFinder(),
     "rapid-v4": lambda _: ResidualTextFinder(),
+    "rapid-v3": lambda _: VerifyingTextFinder(),
     "easyocr": lambda settings: EasyOcrTextFinder(settings.easyocr_models, settings.easyocr_languages),
     "tesseract": lambda settings: TesseractTextFinder(settings.tesseract_languages),
 }
@@ -45,7 +52,7 @@ def finder_named(
     easyocr_models: str = "",
     easyocr_languages: Sequence[str] = ("en",),
     tesseract_languages: Sequence[str] = ("eng",),
-) -> TextFinder:
+) -> TextReader:
     """The finder of that name (`FINDERS`).
 
     Raises `ValueError` for another name or for languages it can't read, `MissingWeightsError` for what is not installed.
