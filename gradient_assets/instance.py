@@ -28,8 +28,14 @@ compute_logs:
   module: dagster._core.storage.noop_compute_log_manager
   class: NoOpComputeLogManager
 
+# Dagster's own launcher would leave a killed run STARTED for ever, and its hospital would never run again.
+run_launcher:
+  module: gradient_assets.deployment.launching
+  class: WatchedRunLauncher
+
 run_monitoring:
   enabled: true
+  poll_interval_seconds: 30
   free_slots_after_run_end_seconds: 300  # a killed run would hold its pool slots for ever
 
 concurrency:

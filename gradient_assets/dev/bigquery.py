@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from gradient_assets.dev.part import Part
 from gradient_assets.dev.recipes import PythonPrograms, Recipe
-from gradient_assets.dev.server import Server, answers, free_port
+from gradient_assets.dev.server import Server, answers, free_port, from_this_checkout
 
 EMULATOR = PythonPrograms(
     "bqemulator",
@@ -70,6 +70,7 @@ class BigQuery(Part):
                 log=self.log("front"),
                 healthy=lambda: answers(f"{self.front}/readyz"),
                 deadline_s=START_DEADLINE_S,
+                environment=from_this_checkout(),
             )
         )
 

@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gradient_assets.dev.one_jar import write_one_jar
+
 BUILD_DEADLINE_S = 1800.0
 """Flink's 157 MB of jars took 100 s, a gateway in Go 80 s, on two cores with nothing beside them."""
 
@@ -76,8 +78,13 @@ class Recipe(ABC):
         """What the result depends on."""
 
     @property
-    def tools(self) -> Sequence[Tool]:
-        """Programs it needs, to be made or to run."""
+    def made_with(self) -> Sequence[Tool]:
+        """Programs it needs to be made."""
+        return ()
+
+    @property
+    def run_with(self) -> Sequence[Tool]:
+        """Programs it needs to run, also when it lies in the cache."""
         return ()
 
     @abstractmethod
@@ -88,6 +95,11 @@ class Recipe(ABC):
         """Where the result lies, or will lie."""
         digest = hashlib.sha256("\n".join(self.ingredients).encode()).hexdigest()[:12]
         return cache_folder() / f"{self.title.replace(' ', '-')}-{digest}"
+
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """Programs it needs now: what lies in the cache is not made again."""
+        return self.run_with if self.place().is_dir() else (*self.run_with, *self.made_with)
 
     def have(self, say: Say = lambda line: None) -> Path:
         """The result's folder, made now if it is not there.  Raises `PartUnavailable`."""
@@ -127,7 +139,7 @@ class GoProgram(Recipe):
         return (self.package, self.version)
 
     @property
-    def tools(self) -> Sequence[Tool]:
+    def made_with(self) -> Sequence[Tool]:
         return (GO,)
 
     def make(self, folder: Path, place: Path) -> None:
@@ -170,7 +182,7 @@ POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
 
 @dataclass(frozen=True)
 class Jars(Recipe):
-    """Java libraries with all they depend on; `managed` holds other versions of what comes along."""
+    """A Java library with all it depends on, as one file; `managed` holds other versions of what comes along."""
 
     name: str
     dependency: str
@@ -182,18 +194,24 @@ class Jars(Recipe):
 
     @property
     def ingredients(self) -> Sequence[str]:
-        return (self.dependency, *self.managed)
+        return (self.dependency, *self.managed, "one jar")
 
     @property
-    def tools(self) -> Sequence[Tool]:
-        return (JAVA, MAVEN)
+    def made_with(self) -> Sequence[Tool]:
+        return (MAVEN,)
+
+    @property
+    def run_with(self) -> Sequence[Tool]:
+        return (JAVA,)
 
     def make(self, folder: Path, place: Path) -> None:
         pom = folder.parent / "pom.xml"
         managed = "".join(_dependency(one) for one in self.managed)
         pom.write_text(POM.format(managed=managed, dependencies=_dependency(self.dependency)), encoding="utf-8")
-        copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={folder}"]
+        fetched = folder.parent / "jars"
+        copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={fetched}"]
         run([MAVEN.path(), "--quiet", "--batch-mode", "--file", str(pom), *copy])
+        write_one_jar(fetched.glob("*.jar"), folder / f"{self.name}.jar")
 
 
 @dataclass(frozen=True)
@@ -212,7 +230,7 @@ class SourceArchive(Recipe):
         return (self.name, self.version)
 
     @property
-    def tools(self) -> Sequence[Tool]:
+    def run_with(self) -> Sequence[Tool]:
         return (JAVA,)
 
     def make(self, folder: Path, place: Path) -> None:

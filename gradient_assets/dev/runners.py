@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from gradient_assets.dev.part import Part
 from gradient_assets.dev.recipes import JAVA, GoProgram, Jars, Recipe, SourceArchive
-from gradient_assets.dev.server import Server, answers, free_port, listens
+from gradient_assets.dev.server import Server, answers, free_port, from_this_checkout, listens
 
 PRISM = GoProgram("github.com/apache/beam/sdks/v2/go/cmd/prism", "v2.77.0")
 JOB_SERVER = Jars(
@@ -212,6 +212,8 @@ class WorkerPool(Part):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.port = 0
+        self.environment: Mapping[str, str] = {}
+        """What the workers find beside this process's own: how to open the vault, for those who take identities from it."""
         self._server: Server | None = None
 
     @property
@@ -233,15 +235,17 @@ class WorkerPool(Part):
         self.port = free_port()
         # The pool starts `python` from PATH, and the workers import what the pipeline names.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        checkout = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._server = Server(
             [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={self.port}"],
             log=self.log("worker-pool"),
             healthy=lambda: listens(self.port),
             deadline_s=START_DEADLINE_S,
-            environment={"PATH": path, "PYTHONPATH": checkout},
+            environment={**from_this_checkout(), "PATH": path, **self.environment},
         )
         self.serve(self._server)
+
+    def exports(self) -> dict[str, str]:
+        return {"GRADIENT_BEAM_OPTIONS": " ".join(self.options)}
 
 
 def _has_task_manager(rest_port: int, name: str) -> bool:

@@ -19,12 +19,14 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 GUARD = Path(__file__).with_name("guard.py")
+CHECKOUT = Path(__file__).parents[2]
 LOOK_EVERY_S = 0.2
 STOP_DEADLINE_S = 20.0
 """More than the guard's own grace."""
 
 TEMPORARY = "tmp"
-"""Folder beside the log for what a server leaves in temporary files; whoever owns the log's folder deletes it."""
+"""Folder beside the log for what a server leaves in temporary files and where it stands; whoever owns the log's folder
+deletes it."""
 
 LOG_LINES = 15
 """So many last lines of a log are told when a server does not come up; it only ever saw made-up people."""
@@ -60,6 +62,11 @@ def answers(url: str) -> bool:
         return error.code < 500
     except OSError:
         return False
+
+
+def from_this_checkout() -> dict[str, str]:
+    """Environment of a server that imports our packages: the checkout may be used without being installed."""
+    return {"PYTHONPATH": os.pathsep.join([str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def children_of(process: int) -> list[int]:
@@ -104,6 +111,8 @@ class Server:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=self._environment,
+                # Beam's starter of workers writes `pipeline_options.json` to where it stands.
+                cwd=self.temporary,
                 start_new_session=True,  # Ctrl-C is for the one who started it; the guard hears of the end anyway
             )
         with ExitStack() as undo:

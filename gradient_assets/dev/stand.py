@@ -26,15 +26,17 @@ from gradient_assets.dev.bigquery import BigQuery
 from gradient_assets.dev.part import Part
 from gradient_assets.dev.postgres import Postgres
 from gradient_assets.dev.recipes import PartUnavailable, Say, cache_folder
-from gradient_assets.dev.runners import FlinkCluster, FlinkLocal, Prism
+from gradient_assets.dev.runners import FlinkCluster, FlinkLocal, Prism, WorkerPool
 from gradient_assets.dev.server import ServerFailed
 from gradient_assets.dev.stores import S3, Amazon, Gcs
 
 PARTS: dict[str, type[Part]] = {
-    part.name: part for part in (S3, Gcs, Amazon, BigQuery, Postgres, Prism, FlinkLocal, FlinkCluster)
+    part.name: part for part in (S3, Gcs, Amazon, BigQuery, Postgres, Prism, FlinkLocal, FlinkCluster, WorkerPool)
 }
 USUAL = ("s3", "gcs", "amazon", "bigquery", "postgres", "flink-cluster")
 """What `up` starts when nothing is named: one of each kind, the runner with two task managers."""
+
+OPTIONS = "GRADIENT_BEAM_OPTIONS"
 
 UP_DEADLINE_S = 600.0
 """All parts are up after 40 s where nothing else runs."""
@@ -151,19 +153,11 @@ def keep(names: Sequence[str]) -> int:
     os.ftruncate(descriptor, 0)
     os.write(descriptor, str(os.getpid()).encode())
     with ExitStack() as running:
-        parts = []
-        for name in names:
-            part = PARTS[name](folder / name)
-            if isinstance(part, BigQuery):
-                # The emulator reads `gs://` objects of load jobs where the GCS server keeps them.
-                part.buckets = folder / Gcs.name / "buckets"
-            try:
-                parts.append(running.enter_context(part))
-            except (PartUnavailable, ServerFailed) as error:
-                print(f"{name}: {error}", flush=True)  # noqa: T201  the keeper's log
-                return 1
-        told = {p.name: Running(version=p.version, folder=str(p.folder), exports=p.exports()) for p in parts}
-        told |= _hospitals(parts, folder)
+        try:
+            told = _started([PARTS[name](folder / name) for name in names], folder, running)
+        except (PartUnavailable, ServerFailed) as error:
+            print(error, flush=True)  # noqa: T201  the keeper's log
+            return 1
         new = _state(folder).with_suffix(".new")
         new.write_text(json.dumps(told, indent=1), encoding="utf-8")
         new.replace(_state(folder))
@@ -172,14 +166,40 @@ def keep(names: Sequence[str]) -> int:
     return 0
 
 
+def _started(parts: Sequence[Part], folder: Path, running: ExitStack) -> dict[str, Running]:
+    """Start all parts; the worker pool comes last, since its workers open the stores with what the others export."""
+    told: dict[str, Running] = {}
+
+    def start(part: Part) -> None:
+        running.enter_context(part)
+        told[part.name] = Running(version=part.version, folder=str(part.folder), exports=part.exports())
+
+    for part in parts:
+        if isinstance(part, BigQuery):
+            # The emulator reads `gs://` objects of load jobs where the GCS server keeps them.
+            part.buckets = folder / Gcs.name / "buckets"
+        if not isinstance(part, WorkerPool):
+            start(part)
+    told |= _hospitals(parts, folder)
+    for part in parts:
+        if isinstance(part, WorkerPool):
+            part.environment = merged(told)
+            start(part)
+    return told
+
+
 def merged(running: Mapping[str, Running]) -> dict[str, str]:
     """What to export for all parts together.
 
-    Several name Amazon's credentials: the hospitals' win over the others', and S3's over moto's, which takes any.
+    Several name Amazon's credentials: the hospitals' win over the others', and S3's over moto's, which takes any.  A worker
+    pool adds its options to those of the runner that it works for, and is of no use without one.
     """
     exports: dict[str, str] = {}
-    for name in sorted(running, key=lambda name: {Amazon.name: 0, "hospitals": 2}.get(name, 1)):
+    others = [name for name in running if name != WorkerPool.name]
+    for name in sorted(others, key=lambda name: {Amazon.name: 0, "hospitals": 2}.get(name, 1)):
         exports |= running[name]["exports"]
+    if WorkerPool.name in running and OPTIONS in exports:
+        exports[OPTIONS] += f" {running[WorkerPool.name]['exports'][OPTIONS]}"
     return exports
 
 

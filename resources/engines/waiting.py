@@ -15,8 +15,9 @@ from typing import Any
 from resources.errors import holding_back
 
 FIRST_POLL_S = 0.2
-POLL_GROWTH = 1.5
-"""A stage over a few new objects takes 1 s on Prism: it is asked for early, and less and less often."""
+POLL_GROWTH = 1.15
+"""A stage over a few new objects takes 1 s on Prism: it is asked for early, and less and less often.  With 1.5 the
+end of a job was noticed up to a third of its own time late, and a hospital is five jobs."""
 
 UNANSWERED = 3
 """So many questions in a row may go unanswered: a job of hours is not given up for one lost connection."""

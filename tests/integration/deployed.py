@@ -78,8 +78,9 @@ class Deployed:
         own = {**self.storage, "GRADIENT_HOSPITALS": str(self.home / "hospitals.yaml")}
         named = {name: own[name] for name in self.services[service]["environment"]}
         here = {"DAGSTER_HOME": str(self.dagster_home), "GRADIENT_DAGSTER_HOME": str(self.dagster_home)}
-        # A small machine: one worker, and no second model.
-        small = {"GRADIENT_PROCESSES": "1", "GRADIENT_SECOND_FINDER": "none"} if service == "code" else {}
+        # A small machine: one worker, and one model.
+        one_model = {"GRADIENT_SECOND_FINDER": "none", "GRADIENT_VERIFYING_READER": "none"}
+        small = {"GRADIENT_PROCESSES": "1", **one_model} if service == "code" else {}
         path = {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
         return {**kept, **image, **named, **here, **small, **path, "GRADIENT_HOME": str(home), "COLUMNS": "200"}
 

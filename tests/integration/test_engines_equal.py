@@ -64,7 +64,12 @@ def options_of(request, parts):
 
 def run(home, environ):
     """The assets of the hospital, as the UI would run them; returns the lines of the run's log."""
-    environ = {"GRADIENT_HOME": str(home), "GRADIENT_SECOND_FINDER": "none", **environ}
+    environ = {
+        "GRADIENT_HOME": str(home),
+        "GRADIENT_SECOND_FINDER": "none",
+        "GRADIENT_VERIFYING_READER": "none",
+        **environ,
+    }
     registry = load_registry(home / "hospitals.yaml", home=home)
     resources = PlantedText(Settings.from_environment(environ))
     defs = build_defs(environ, registry=registry, resource_overrides={"resources": resources})

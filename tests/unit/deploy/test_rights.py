@@ -9,6 +9,7 @@ import pytest
 from gradient_assets.quarantine.decisions import PREFIX as QUARANTINE
 from gradient_assets.releases.states import PREFIX as STATES
 from gradient_assets.releases.states import REVOKED_PREFIX
+from gradient_assets.review.decisions import PREFIX as REVIEWS
 from gradient_assets.tables import ALL_TABLES
 from gradient_assets.withdrawals.register import PREFIX as WITHDRAWALS
 from resources import SETTINGS, Settings, resources_for
@@ -35,8 +36,8 @@ BY_ZONE = {
     zone: sorted((place["bucket"], place["prefix"]) for place in LAYOUT.values() if place["zone"] == zone)
     for zone in ("identified", "deidentified")
 }
-WRITTEN_ONCE = ("_states", "_revoked", "_quarantine", "_withdrawals")
-"""Logs below the requests: approvals, revocations, decisions about the quarantine, withdrawals."""
+WRITTEN_ONCE = ("_states", "_revoked", "_quarantine", "_reviews", "_withdrawals")
+"""Logs below the requests: approvals, revocations, decisions about the quarantine and of reviewers, withdrawals."""
 
 PLACES = {
     "landing/st-mary": ("st-mary-images", "radiology/a.dcm"),
@@ -378,7 +379,7 @@ def test_every_bucket_of_a_setting_is_made_in_its_zone():
 
 
 def test_what_may_be_written_once_is_what_the_code_calls_so():
-    prefixes = {STATES, REVOKED_PREFIX, QUARANTINE, WITHDRAWALS}
+    prefixes = {STATES, REVOKED_PREFIX, QUARANTINE, REVIEWS, WITHDRAWALS}
     assert prefixes == set(WRITTEN_ONCE)
     (grant,) = [grant for grant in google_grants() if "except" in grant and grant["identity"] == "identified"]
     once = {*(f"release_requests/{one}/" for one in WRITTEN_ONCE), "way_back_log/"}
@@ -386,7 +387,7 @@ def test_what_may_be_written_once_is_what_the_code_calls_so():
 
 
 def _opened(resources, name):
-    if name.startswith("__") or name in ("warehouse", "text_finder", "second_finder", "beam"):
+    if name.startswith("__") or name in ("warehouse", "text_finder", "second_finder", "verifying_reader", "beam"):
         return None
     try:
         return getattr(resources, name)

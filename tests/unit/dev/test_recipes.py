@@ -15,15 +15,12 @@ class Written(Recipe):
     """Writes a file, a number of times counted; `fails` halfway where asked to."""
 
     fails: bool = False
-    needed: tuple[Tool, ...] = ()
+    made_with: tuple[Tool, ...] = ()
+    run_with: tuple[Tool, ...] = ()
     made: list[int] = field(default_factory=list)
 
     title = "written 1.0"
     ingredients = ("written", "1.0")
-
-    @property
-    def tools(self):
-        return self.needed
 
     def make(self, folder, place):
         self.made.append(1)
@@ -64,11 +61,37 @@ def test_processes_that_want_the_same_part_make_it_once():
     assert len(recipe.made) == 1
 
 
-def test_a_missing_tool_is_named_with_what_to_install_before_anything_is_made():
-    recipe = Written(needed=(Tool("no-such-program", "install it from nowhere"),))
+ABSENT = (Tool("no-such-program", "install it from nowhere"),)
+
+
+@pytest.mark.parametrize("needs", [{"made_with": ABSENT}, {"run_with": ABSENT}], ids=["to be made", "to run"])
+def test_a_missing_tool_is_named_with_what_to_install_before_anything_is_made(needs):
+    recipe = Written(**needs)
     with pytest.raises(PartUnavailable, match="no-such-program is absent: install it from nowhere"):
         recipe.have()
     assert recipe.made == []
+
+
+def test_what_lies_in_the_cache_needs_no_more_than_what_it_runs_with():
+    place = Written().have()
+    assert Written(made_with=ABSENT).have() == place
+    with pytest.raises(PartUnavailable, match="no-such-program is absent"):
+        Written(run_with=ABSENT).have()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "kept"),
+    [
+        (GoProgram("example.org/a/b", "v1"), []),
+        (Jars("jars", "g:a:1"), ["java"]),
+        (SourceArchive("archive", "1"), ["java"]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_was_built_runs_without_its_tool_chain(recipe, kept):
+    assert {tool.program for tool in recipe.tools} - set(kept) <= {"go", "mvn"}
+    recipe.place().mkdir(parents=True)
+    assert [tool.program for tool in recipe.tools] == kept
 
 
 @pytest.mark.parametrize(

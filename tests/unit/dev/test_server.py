@@ -57,6 +57,17 @@ def test_a_server_is_up_when_start_returns_and_gone_when_stop_does(web):
     server.stop()
 
 
+def test_what_a_server_writes_where_it_stands_is_no_file_of_ours(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    written = tmp_path / "logs" / "tmp" / "pipeline_options.json"
+    program = "import time; open('pipeline_options.json', 'w').close(); time.sleep(600)"
+    written.parent.parent.mkdir()
+    server = Server([sys.executable, "-c", program], log=Path("logs/log"), healthy=written.exists, deadline_s=60)
+    server.start()
+    server.stop()
+    assert not (tmp_path / "pipeline_options.json").exists()
+
+
 def test_a_server_that_ends_is_told_with_its_last_words(tmp_path):
     server = Server(
         [sys.executable, "-c", "import sys; print('no such setting'); sys.exit(3)"],

@@ -7,13 +7,20 @@ import os
 import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from gradient_assets.cli import cli
 from gradient_assets.dev import stand
-from gradient_assets.dev.server import listens
+from gradient_assets.dev.bigquery import BigQuery
+from gradient_assets.dev.postgres import Postgres
+from gradient_assets.dev.runners import TASK_MANAGERS, FlinkCluster
+from gradient_assets.dev.server import children_of, listens
+from gradient_assets.dev.stores import S3, Amazon, Gcs
+
+POOL = b"apache_beam.runners.worker.worker_pool_main"
 
 pytest.importorskip("moto.server", reason="needs moto[server] (extra `dev`)")
 
@@ -33,6 +40,14 @@ def dev(*words, expect=0):
 
 def port_in(output):
     return int(re.search(r"^export GRADIENT_SECRETS_ENDPOINT=http://127\.0\.0\.1:(\d+)$", output, re.MULTILINE)[1])
+
+
+def words_of(pid, kind):
+    return Path(f"/proc/{pid}/{kind}").read_bytes().split(b"\0")
+
+
+def started_by(pid):
+    return [found for child in children_of(pid) for found in (child, *started_by(child))]
 
 
 def test_up_status_and_down_know_of_each_other(parts):
@@ -84,6 +99,33 @@ def test_of_amazons_credentials_those_of_the_hospitals_are_exported(order):
     assert stand.merged(told)["AWS_ACCESS_KEY_ID"] == "s3"
 
 
+def test_a_worker_pool_is_known_to_its_runner_and_its_workers_know_the_stores(parts):
+    options = dev("up", "worker-pool", "amazon")
+    vault = f"http://127.0.0.1:{port_in(options)}"
+    assert "GRADIENT_BEAM_OPTIONS" not in options, "there is no runner that could ask it"
+    pool = stand.status()["worker-pool"]["exports"]["GRADIENT_BEAM_OPTIONS"]
+    port = int(re.fullmatch(r"--environment_type=EXTERNAL --environment_config=localhost:(\d+)", pool)[1])
+    assert listens(port)
+    servers = started_by(int((parts / "stand" / "keeper.lock").read_text()))
+    pool = next(pid for pid in servers if b"-m" in words_of(pid, "cmdline") and POOL in words_of(pid, "cmdline"))
+    assert {b"GRADIENT_VAULT=aws", f"GRADIENT_SECRETS_ENDPOINT={vault}".encode()} <= set(words_of(pool, "environ"))
+    dev("down")
+    assert not listens(port)
+
+
+@pytest.mark.parametrize("order", [("flink-cluster", "worker-pool"), ("worker-pool", "flink-cluster")])
+def test_a_pools_options_stand_beside_the_runners(order):
+    exports = {
+        "flink-cluster": {"GRADIENT_BEAM_RUNNER": "flink", "GRADIENT_BEAM_OPTIONS": "--job_endpoint=a:1"},
+        "worker-pool": {"GRADIENT_BEAM_OPTIONS": "--environment_type=EXTERNAL"},
+    }
+    told = {name: {"version": "", "folder": "", "exports": exports[name]} for name in order}
+    assert stand.merged(told) == {
+        "GRADIENT_BEAM_RUNNER": "flink",
+        "GRADIENT_BEAM_OPTIONS": "--job_endpoint=a:1 --environment_type=EXTERNAL",
+    }
+
+
 def test_a_part_that_cant_be_had_says_what_to_install_and_starts_nothing(parts, monkeypatch):
     monkeypatch.setenv("PATH", str(parts))
     said = dev("up", "s3", "flink-local", "amazon", expect=2)
@@ -97,5 +139,7 @@ def test_only_parts_that_there_are_can_be_named():
     dev("up", "mainframe", expect=2)
 
 
-def test_the_usual_parts_are_parts():
-    assert set(stand.USUAL) <= set(stand.PARTS)
+def test_usually_there_is_one_of_each_kind():
+    usual = [stand.PARTS[name] for name in stand.USUAL]
+    assert usual == [S3, Gcs, Amazon, BigQuery, Postgres, FlinkCluster]
+    assert TASK_MANAGERS == 2
