@@ -1,7 +1,7 @@
 """What a run with nothing new is made of: CPU time of each piece over a home that is up to date.
 
 Belongs here: calling the pieces that `dicom_metadata`, `deidentified_metadata` and its checks call, one after the other in this
-process.  Which of them a run does twice is said in `scale_page.PIECES`.
+process.  How often a run does each of them is said in `scale_page.PIECES`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from gradient_assets.pipelines.known import gather
 from gradient_assets.pipelines.metadata import CleanHeaders, ReadHeaders
 from gradient_assets.pipelines.work import WorkSource
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DICOM_METADATA, MADE_DEIDENTIFIED_METADATA, MADE_METADATA
-from gradient_assets.verification import Verifier
+from gradient_assets.verification import Remembered, Verifier
+from gradient_assets.verification.known import SOURCES
+from gradient_assets.verification.remembered import Looker, code_digest
 from resources import Settings, resources_for
 from resources.buckets.object_store import Bucket, BucketAddress
 
@@ -52,6 +54,19 @@ def pieces_of(home: Path, objects: int) -> dict[str, float]:
     timed("tokens of the rows", lambda: [warehouse.tokens(table, hospital.id) for table in tables])
     known = timed("who is known", lambda: gather(warehouse, hospital.id))
     timed("work list of cleaning", lambda: counted(source.headers(known, profile, CleanHeaders.version)))
+    lookers: tuple[Looker, ...] = ("stage", "check")
+    of_stage, of_check = (Remembered.of(resources, hospital, looker, "pieces") for looker in lookers)
+
+    def checks() -> None:
+        verifier = Verifier.of_hospital(resources, hospital, of_check)
+        found = verifier.profile(), verifier.patterns(DEIDENTIFIED_METADATA)
+        asked = of_check.ask("leaks-deidentified_metadata", verifier.spared, (DEIDENTIFIED_METADATA, *SOURCES))
+        if asked.verdict is None or not all(one.since for one in found):
+            raise SystemExit("the checks' verdicts are not remembered")
+
+    code_digest()  # once for each process, whatever the number of objects
+    timed("verdicts of the stage", Verifier.of_hospital(resources, hospital, of_stage).all_in_headers)
+    timed("verdicts of the checks", checks)
     verifier = Verifier.of_hospital(resources, hospital)
     timed("index of everyone", lambda: verifier.index)
     timed("search for known identifiers", lambda: verifier.known(DEIDENTIFIED_METADATA))

@@ -1,6 +1,6 @@
 """How fast what was written is searched for everything that is known of a hospital: megabytes per CPU second and core.
 
-    python -m benchmarks.verification [--identifiers 100000] [--megabytes 64] [--folder FOLDER_OF_DICOM_FILES]
+    python -m benchmarks.verification [--identifiers 100000] [--uids 300000] [--megabytes 64] [--folder FOLDER_OF_DICOM_FILES]
 
 The people, reports and headers are made by code, from a seed.  Four kinds of output are searched as the checks search them:
 reports and headers as rows of a Parquet file, a column and a batch at a time; DICOM data sets element by element; thumbnails'
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -51,6 +52,14 @@ def people(identifiers: int, chance: random.Random) -> Iterator[KnownIdentifiers
             birth_dates=(born,),
             phones=(phone,),
         )
+
+
+def original_uids(count: int, chance: random.Random) -> Iterator[str]:
+    """UIDs as sent, 50 characters below one of twenty roots."""
+    roots = [f"1.2.840.{chance.randrange(10**5, 10**6)}.2.{chance.randrange(500)}" for _ in range(20)]
+    for number in range(count):
+        machine, day = chance.randrange(10**9, 10**10), chance.randrange(10**8)
+        yield f"{chance.choice(roots)}.{machine}.{day}.{10**8 + number}.{number % 200}"
 
 
 SENTENCES = (
@@ -141,17 +150,27 @@ def forever(one: Callable[[int], str]) -> Iterator[str]:
         yield one(number)
 
 
+def resident() -> float:
+    """MB of memory that this process had at most."""
+    return getrusage(RUSAGE_SELF).ru_maxrss / 1000
+
+
 def main() -> None:
     """Make the data, search it, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--identifiers", type=int, default=100_000)
+    parser.add_argument("--uids", type=int, default=300_000)
     parser.add_argument("--megabytes", type=int, default=64)
     parser.add_argument("--folder", type=Path)
     asked = parser.parse_args()
     chance = random.Random(SEED)
-    started = time.process_time()
-    index = IdentifierIndex.build(people(asked.identifiers, chance))
-    print(f"{asked.identifiers:,} identifiers, {index!r}, built in {time.process_time() - started:.1f} s.")
+    started, before = time.process_time(), resident()
+    uids = original_uids(asked.uids, random.Random(SEED))
+    index = IdentifierIndex.build(people(asked.identifiers, chance), uids=uids)
+    print(
+        f"{asked.identifiers:,} identifiers, {asked.uids:,} UIDs, {index!r}, built in {time.process_time() - started:.1f} s."
+    )
+    print(f"At most {resident() - before:,.0f} MB more of memory.")
     print(f"Load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors.\n")
     print("| what was written | MB | CPU s | MB/s per core | hits |\n| --- | --- | --- | --- | --- |")
     size = asked.megabytes * 1_000_000

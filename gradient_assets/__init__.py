@@ -5,4 +5,9 @@ In reading order: `hospitals` (who exists), `tables` (what is stored), `deid` (w
 together), `samples` (three hospitals to try it on), `cli` (the command `gradient`).
 """
 
+import time
+
 __version__ = "0.1.0"
+
+LOADED_AT = time.time()
+"""When this process began to load the package: files that are newer are not what it runs."""

@@ -103,6 +103,7 @@ ASSET_METADATA: Final[dict[str, str]] = {
     "gradient/reports_without_images": "a count",
     "gradient/searched": "counts of values and identifiers searched",
     "gradient/hits_by_kind": "counts by kind and column",
+    "gradient/remembered_since": "id of the run that searched, or fixed text",
     "gradient/suspicious_patterns": "counts by kind of pattern that looks like an identifier nobody knows",
     "gradient/examples": "keyed pseudonyms of objects",
     "gradient/what_to_do": "fixed text",
@@ -138,6 +139,7 @@ ASSET_TAGS: Final[dict[str, str]] = {
 RUN_TAGS: Final[dict[str, str]] = {
     "gradient/hospital": "the partition's id in the registry",
     "gradient/listing": "digest of a bucket's listing, keyed",
+    "gradient/process": "numbers of a process of the platform, by which its end is noticed",
 }
 """Every tag the platform sets on a run."""
 

@@ -126,7 +126,7 @@ class ReleaseRules:
     a report; 11 is the rule of the US Centers for Medicare & Medicaid Services (Cell Size Suppression Policy, 2020).
     `approvers`: names of those who may approve; empty for anybody.  `distinct_accounts`: whether those who ask for a release
     and those who approve it must each have an account of their own on the system.  `unread_pixels`: whether a release may
-    leave whose pictures no second finder has read (`GRADIENT_SECOND_FINDER=none`).
+    leave whose pictures nobody has read after writing (`GRADIENT_VERIFYING_READER=none`).
     """
 
     approvals: int = 1

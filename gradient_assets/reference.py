@@ -134,7 +134,7 @@ RELEASE_FIELDS = (
     RegistryField(
         "releases.unread_pixels",
         "`False`",
-        "`true`: a release may leave whose pictures no second finder has read (`GRADIENT_SECOND_FINDER=none`).",
+        "`true`: a release may leave whose pictures nobody has read after writing (`GRADIENT_VERIFYING_READER=none`).",
     ),
     RegistryField(
         "releases.distinct_accounts",
@@ -266,7 +266,9 @@ def profiles_page() -> str:
         "An element whose value can't be kept as its action asks (a date that is none) is removed where it is Type 3, "
         "emptied "
         "where Type 2, and gets a dummy where Type 1; one that can't be read is removed. A sequence whose action is `dummy` "
-        "ends with one item that says nothing. Overlays and curves are taken out by the pixel engine as well.",
+        "ends with one item that says nothing. Overlays and curves are taken out by the pixel engine as well. Of graphics "
+        "drawn over a picture points, circles and ellipses stay, twelve of an instance; polylines and compound graphics, which "
+        "may be handwriting, go. Graphic layers are named `LAYER1`, `LAYER2` … wherever they are named.",
         "",
         "## A profile of your own",
         "",
@@ -288,7 +290,8 @@ def profiles_page() -> str:
         "`encapsulated_documents` (`quarantine`, or `images`: the pages of a PDF are drawn, lines that identify are blacked "
         "out, and the pictures are delivered; `gradient deidentify` only), `scanned_forms` (`quarantine`, or `clean` like "
         "any picture), `burned_in_text` (`remove`, or `keep_marks`: marks of side and view, measures with units and scales "
-        "stay where they are read surely). A code of CID 7050 is written into "
+        "stay where they are read surely; a measure of four digits before the point, or one that is also a day and month, like "
+        "12.05 mm, goes, and so does a mark that is a usual surname). A code of CID 7050 is written into "
         "an instance only if at least one element of it was kept, "
         "moved or "
         "examined under that option; 113100 always.",

@@ -23,7 +23,7 @@ from resources.vault_contract import Vault
 from resources.warehouses.warehouse import EmbeddedWarehouse, Warehouse
 
 if TYPE_CHECKING:  # 0.4 s, which only the stages that look at pictures need to pay
-    from gradient_assets.deid.pixels import TextFinder
+    from gradient_assets.deid.pixels import TextFinder, TextReader
 
 
 class RegisteredHospital(Protocol):
@@ -159,7 +159,14 @@ class Resources:
         """What looks once more at redacted pictures, None when nothing does.  Raises as `text_finder`."""
         return None if self.settings["GRADIENT_SECOND_FINDER"] == "none" else self._finder("GRADIENT_SECOND_FINDER")
 
-    def _finder(self, variable: str) -> TextFinder:
+    @cached_property
+    def verifying_reader(self) -> TextReader | None:
+        """What reads pictures that were written, and cleans none; None when nobody does.  Raises as `text_finder`."""
+        return (
+            None if self.settings["GRADIENT_VERIFYING_READER"] == "none" else self._finder("GRADIENT_VERIFYING_READER")
+        )
+
+    def _finder(self, variable: str) -> TextReader:
         from gradient_assets.deid.pixels.finders import finder_named
 
         settings = self.settings

@@ -180,14 +180,22 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "GRADIENT_THUMBNAILS_READ",
         "0.1",
-        "Share of the thumbnails, 0 to 1, in which GRADIENT_SECOND_FINDER looks for text after they were written; objects of a "
-        "release are all read.",
+        "Share of the thumbnails, 0 to 1, in which GRADIENT_VERIFYING_READER looks for text after they were written; objects "
+        "of a release are all read.",
     ),
     Setting(
         "GRADIENT_SECOND_FINDER",
         "rapid-v4",
-        "What looks at redacted pictures of a release once more; another one than GRADIENT_TEXT_FINDER, or `none`.",
+        "What looks once more at redacted pictures of a release, and blacks out what it sees; another one than "
+        "GRADIENT_TEXT_FINDER, or `none`.",
         ("rapid-v4", "easyocr", "tesseract", "none"),
+    ),
+    Setting(
+        "GRADIENT_VERIFYING_READER",
+        "rapid-v3",
+        "What reads thumbnails and releases after they were written; one that cleans nothing, so another one than "
+        "GRADIENT_TEXT_FINDER and GRADIENT_SECOND_FINDER, or `none`.",
+        ("rapid-v3", "rapid-v4", "easyocr", "tesseract", "none"),
     ),
     Setting(
         "GRADIENT_EASYOCR_MODELS",
@@ -223,11 +231,7 @@ class Settings:
                 expected = ", ".join(choice for choice in setting.choices if choice)
                 raise SettingsError(f"{setting.name} is {value!r}; expected one of {expected}.")
             values[setting.name] = value
-        if values["GRADIENT_TEXT_FINDER"] == values["GRADIENT_SECOND_FINDER"]:
-            raise SettingsError(
-                f"GRADIENT_SECOND_FINDER is {values['GRADIENT_SECOND_FINDER']!r} as GRADIENT_TEXT_FINDER is; the same engine "
-                "misses the same text twice. Choose another one, or `none`."
-            )
+        _require_different_engines(values)
         return cls(values)
 
     def __getitem__(self, name: str) -> str:
@@ -295,3 +299,15 @@ class Settings:
     def chosen(self, name: str, *, embedded: str, aws: str, gcp: str) -> str:
         """The variable's value, or what `GRADIENT_ENV` stands for."""
         return self[name] or {"embedded": embedded, "aws": aws, "gcp": gcp}[self["GRADIENT_ENV"]]
+
+
+def _require_different_engines(values: Mapping[str, str]) -> None:
+    """Raises `SettingsError` when two of the engines that look at pictures are the same one."""
+    finder, second, reader = "GRADIENT_TEXT_FINDER", "GRADIENT_SECOND_FINDER", "GRADIENT_VERIFYING_READER"
+    for one, other, why in (
+        (second, finder, "the same engine misses the same text twice"),
+        (reader, finder, "what cleaned can't prove itself"),
+        (reader, second, "what cleaned can't prove itself"),
+    ):
+        if values[one] == values[other] != "none":
+            raise SettingsError(f"{one} is {values[one]!r} as {other} is; {why}. Choose another one, or `none`.")

@@ -12,6 +12,7 @@ from gradient_assets.assets.context import HospitalWork, result, silent, stage_m
 from gradient_assets.assets.passed import require_passed
 from gradient_assets.contact_sheet import put_contact_sheet
 from gradient_assets.hospitals import Registry
+from gradient_assets.integrity import given
 from gradient_assets.pipelines.known import gather
 from gradient_assets.pipelines.metadata import CleanHeaders
 from gradient_assets.pipelines.reports import CleanReports
@@ -21,7 +22,7 @@ from gradient_assets.review.decisions import decisions_of, reviewed_counts
 from gradient_assets.sql import statement
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DEIDENTIFIED_REPORTS, FINAL_TABLE, PIXEL_TEXT, PROD
 from gradient_assets.ui.lineage import sql_metadata
-from gradient_assets.verification import Verifier
+from gradient_assets.verification import Remembered, Verifier
 from resources import Resources
 
 DEIDENTIFIED = ("dicom_metadata", "identified_reports")
@@ -36,7 +37,7 @@ def deidentified_metadata(
     work = HospitalWork.open(context, registry, resources)
     step = CleanHeaders(work.hospital, work.profile, work.identity)
     known = gather(resources.warehouse, work.hospital.id)
-    stage, verifier = work.stage, Verifier.of_hospital(resources, work.hospital)
+    stage, verifier = work.stage, _verifier(work)
     counts = stage.run(step, work.source.headers(known, work.profile, step.version), everyone=known.everyone())
     counts = stage.isolate(step, verifier.to_isolate(verifier.all_in_headers()), counts)
     sums = _sums(resources, DEIDENTIFIED_METADATA.full_name, work.hospital.id, "elements_removed", "elements_changed")
@@ -53,7 +54,7 @@ def deidentified_reports(
     work = HospitalWork.open(context, registry, resources)
     step = CleanReports(work.hospital, work.profile, work.identity)
     known = gather(resources.warehouse, work.hospital.id)
-    stage, verifier = work.stage, Verifier.of_hospital(resources, work.hospital)
+    stage, verifier = work.stage, _verifier(work)
     counts = stage.run(step, work.source.reports(known, work.profile, step.version), everyone=known.everyone())
     counts = stage.isolate(step, verifier.to_isolate(verifier.all_in_reports()), counts)
     sums = _sums(resources, DEIDENTIFIED_REPORTS.full_name, work.hospital.id, "identifiers_removed")
@@ -91,7 +92,7 @@ def thumbnails(
 
     objects = ObjectCommit(bucket, f"{hospital_id}/", lambda: keys("thumbnail_key", "strip_key"))
     decisions = decisions_of(resources, hospital_id)
-    stage, verifier = work.stage, Verifier.of_hospital(resources, work.hospital)
+    stage, verifier = work.stage, _verifier(work)
     counts = stage.run(step, work.source.pixels(step.version, decisions), objects)
     counts = stage.isolate(step, verifier.to_isolate(verifier.all_in_thumbnails()), counts, objects)
     boxes, with_boxes = _boxes(resources, hospital_id)
@@ -123,7 +124,9 @@ def final_table(
     require_passed(context, "deidentified_metadata", "deidentified_reports", "thumbnails", "pixel_text")
     hospital, warehouse = work.hospital, work.warehouse
     parameters = {"hospital_id": hospital.id}
+    after = given.run_before(warehouse, hospital.id, FINAL_TABLE.name)
     rows = work.remake(FINAL_TABLE)
+    given.note(warehouse, hospital.id, FINAL_TABLE.name, None, after)
     linked = warehouse.query(statement("linked_by"), parameters).to_pylist()
     alone = warehouse.query(statement("reports_without_images"), parameters).to_pylist()
     faces = warehouse.query(statement("series_by_face"), parameters).to_pylist()
@@ -148,6 +151,11 @@ def prod(
     rows = work.remake(PROD)
     metadata = {"dagster/partition_row_count": rows, "dagster/row_count": work.warehouse.count(PROD)}
     return result("prod", metadata, work.version_of(PROD))
+
+
+def _verifier(work: HospitalWork) -> Verifier:
+    remembered = Remembered.of(work.resources, work.hospital, "stage", work.run_id)
+    return Verifier.of_hospital(work.resources, work.hospital, remembered)
 
 
 def _sums(resources: Resources, table: str, hospital_id: str, *columns: str) -> dict[str, int]:

@@ -35,7 +35,8 @@ def dicom_metadata(
     work.settle((DICOM_METADATA,))
     withdrawn = load_register(resources, work.hospital)
     step = ReadHeaders(work.hospital, bucket, work.profile, withdrawn.tombstones)
-    counts = work.stage.run(step, work.source.objects(look.stats(), f"{step.version}\x1f{work.profile.scanned_forms}"))
+    items = work.source.objects(look.stats(), f"{step.version}\x1f{work.profile.scanned_forms}")
+    counts = work.stage.run(step, items, inputs=look.inputs)
     if load_register(resources, work.hospital).files != withdrawn.files:
         forget_unread(work.warehouse, work.hospital.id)  # refused without the tombstones that have come meanwhile
     context.log_event(look.event("hospital_dicoms", work.hospital.id))
@@ -53,7 +54,7 @@ def identified_reports(
     look = Look(bucket, work.identity)
     work.settle((IDENTIFIED_REPORTS,))
     step = ReadReports(work.hospital, bucket, load_register(resources, work.hospital).tombstones)
-    counts = work.stage.run(step, work.source.files(look.stats(), step.version))
+    counts = work.stage.run(step, work.source.files(look.stats(), step.version), inputs=look.inputs)
     context.log_event(look.event("hospital_reports", work.hospital.id))
     return result("identified_reports", stage_metadata(counts, IDENTIFIED_REPORTS), work.version_of(IDENTIFIED_REPORTS))
 

@@ -27,6 +27,7 @@ class Look:
     def __init__(self, bucket: Bucket, identity: Pseudonymizer) -> None:
         self._bucket, self._identity = bucket, identity
         self.objects = 0
+        self.markers = 0
         self.size = 0
         self._digest = hashlib.sha256()
 
@@ -34,9 +35,14 @@ class Look:
         """The bucket's objects in key order, in bounded pages.  Raises `StoreError`."""
         for stat in self._bucket.listing():
             self.objects += 1
+            self.markers += stat.key.endswith("/") and not stat.size
             self.size += stat.size
             self._digest.update(f"{stat.key}\x1f{stat.etag}\x1f{stat.size}\x1e".encode("utf-8", "surrogatepass"))
             yield stat
+
+    def inputs(self) -> int:
+        """How many objects a stage over the listing has to account for: all but the markers of folders."""
+        return self.objects - self.markers
 
     def event(self, key: str, partition: str) -> dg.AssetObservation:
         """What Dagster keeps of a listing that was read to its end: counts, and its keyed digest as data version."""

@@ -7,7 +7,7 @@ or looked at what was there before counts as one that failed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import dagster as dg
 
@@ -20,13 +20,14 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 _KNOWN = "no_known_identifier"
+_ADDS_UP = "in_equals_out_plus_quarantined"
 
 BLOCKING_CHECKS: dict[str, tuple[str, ...]] = {
     "deidentified_metadata": (_KNOWN, "profile_holds", "no_identifier_like_pattern"),
     "deidentified_reports": (_KNOWN, "no_identifier_like_pattern"),
     "thumbnails": (_KNOWN, "no_text_in_pixels"),
     "pixel_text": (_KNOWN, "triage_missed_nothing"),
-    "final_table": (_KNOWN,),
+    "final_table": (_KNOWN, _ADDS_UP),
     "prod": (_KNOWN,),
 }
 """By asset; a test compares them with the graph's."""
@@ -37,17 +38,19 @@ _RECENT = 50
 """How many records of a check are looked at.  More only stand there when so many runs were planned and killed."""
 
 
-def require_passed(context: dg.AssetExecutionContext, *assets: str) -> None:
-    """Raise `dg.Failure` unless every blocking check of these assets, in this partition, passed over what was made last.
+def require_passed(context: dg.AssetExecutionContext, *assets: str, of: Collection[str] = ()) -> None:
+    """Raise `dg.Failure` unless every blocking check of these assets passed over what was made last.
 
-    One that only warns (nobody looked) blocks nothing: somebody has chosen that.  While another run is at the same partition,
-    the outcome in the own run counts, unless a later one failed.
+    Asked in this partition, or in those of the hospitals `of` where what is made rests on several.  One that only warns
+    (nobody looked) blocks nothing: somebody has chosen that.  While another run is at the same partition, the outcome in the
+    own run counts, unless a later one failed.
     """
     lacking = [
-        f"{name} of {asset} {why}"
+        f"{name} of {asset}{f' of {partition!r}' if of else ''} {why}"
+        for partition in sorted(of) or [context.partition_key]
         for asset in assets
         for name in BLOCKING_CHECKS[asset]
-        if (why := _why_not(context.instance, context.run.run_id, asset, name, context.partition_key))
+        if (why := _why_not(context.instance, context.run.run_id, asset, name, partition))
     ]
     if lacking:
         raise dg.Failure(

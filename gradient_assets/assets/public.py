@@ -36,7 +36,7 @@ from gradient_assets.ui.lineage import sql_metadata
 from gradient_assets.verification import Verifier
 from gradient_assets.verification.known import index_of
 from gradient_assets.withdrawals.deliveries import settle_delivery
-from gradient_assets.withdrawals.sweep import settle_release
+from gradient_assets.withdrawals.sweep import Withdrawn, settle_release
 from resources import Resources
 from resources.buckets.object_store import ObjectVanished
 
@@ -81,8 +81,9 @@ def release_dicoms(
     gate = Gate(resources, registry.releases, release)
     gate.require_not_revoked()
     recipient_key = resources.key(release.secret_name)
-    cohort = _cohort(resources, release)
-    hospitals = {hospital.id: hospital for hospital in registry if hospital.id in cohort}
+    cohort = _cohort(resources, registry, release)
+    require_passed(context, "prod", of=cohort)
+    hospitals = {hospital_id: registry.get(hospital_id) for hospital_id in sorted(cohort)}
     finder, second = resources.text_finder, resources.second_finder
     step = CleanInstances(
         release=release.name,
@@ -105,7 +106,7 @@ def release_dicoms(
 
     work = _work(context, registry, resources, hospitals, cohort, step, recipient_key)
     objects, verifier = ObjectCommit(bucket, "", waiting), Verifier.of_release(resources, registry, release)
-    counts = run.run(step, work, objects)
+    counts = run.run(step, work, objects, inputs=lambda: sum(map(len, cohort.values())))
     gate.give_up_if_revoked()  # cleaning takes hours, and so does the search after it
     counts = run.isolate(step, verifier.to_isolate(verifier.all_in_release()), counts, objects)
     gate.give_up_if_revoked()
@@ -165,7 +166,7 @@ def release_delivery(
     return result("release_delivery", boundary.asset_metadata(metadata), standing.manifest)
 
 
-def _cohort(resources: Resources, release: Release) -> dict[str, set[str]]:
+def _cohort(resources: Resources, registry: Registry, release: Release) -> dict[str, set[str]]:
     condition = cohort_condition(release.condition)
     sql = f"SELECT hospital_id, sop_instance_uid FROM {PROD.full_name} WHERE {condition}"  # noqa: S608  rebuilt from a checked tree
     cohort: dict[str, set[str]] = {}
@@ -173,6 +174,11 @@ def _cohort(resources: Resources, release: Release) -> dict[str, set[str]]:
         cohort.setdefault(row["hospital_id"], set()).add(row["sop_instance_uid"])
     if not cohort:
         raise ReleaseError(f"The cohort of release '{release.name}' selects nothing. Nothing was made.")
+    if strangers := cohort.keys() - {hospital.id for hospital in registry}:
+        raise ReleaseError(
+            f"The cohort of release '{release.name}' has {sum(len(cohort[one]) for one in strangers)} instances of hospitals "
+            "that are not in the registry. Put them back, or choose a cohort without them. Nothing was made."
+        )
     return cohort
 
 
@@ -192,7 +198,8 @@ def _work(
         version = f"{step.version}\x1f{work.profile.digest}\x1f{FACTS}"
         recipient = Pseudonymizer(recipient_key, hospital_id)
         decisions = decisions_of(resources, hospital_id)
-        items = work.source.release(cohort[hospital_id], known, recipient, version, decisions)
+        withdrawn = Withdrawn.of(resources, work.hospital).traces.instances
+        items = work.source.release(cohort[hospital_id], known, recipient, version, decisions, withdrawn)
         yield from quarantine.decisions_of(resources, work.hospital).applied(items)
 
 

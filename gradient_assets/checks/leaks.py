@@ -1,8 +1,9 @@
 """The blocking search for known identifiers in what was written, on every asset behind the boundary.
 
 Belongs here: reading a partition back and searching it for every identifier that the hospital's headers, reports and crosswalk
-hold.  A hit fails the check, so that nothing after the asset runs.  The search itself is `deid.verify`, which shares no rule
-with the engines; hits carry kinds and places, never values.
+hold.  A hit fails the check, so that nothing after the asset runs.  Where a check found nothing before and nothing of it has
+changed, its verdict is taken again (`verification.remembered`); releases are searched each time.  The search itself is
+`deid.verify`, which shares no rule with the engines; hits carry kinds and places, never values.
 """
 
 from collections import Counter
@@ -15,7 +16,7 @@ import dagster as dg
 from gradient_assets import boundary
 from gradient_assets.assets.catalogue import RELEASES
 from gradient_assets.assets.context import silent
-from gradient_assets.checks.telling import most_frequent, pseudonyms_of
+from gradient_assets.checks.telling import SEARCHED_NOW, most_frequent, pseudonyms_of
 from gradient_assets.deid.verify import Hit, IdentifierIndex, suspicions_in_text
 from gradient_assets.hospitals import Registry
 from gradient_assets.quarantine import Spared
@@ -37,7 +38,9 @@ from gradient_assets.tables import (
     RELEASE_MANIFEST,
     TableSpec,
 )
-from gradient_assets.verification.known import index_of
+from gradient_assets.verification import Remembered
+from gradient_assets.verification.known import SOURCES, index_of
+from gradient_assets.verification.remembered import Verdict
 from resources import Resources
 from resources.buckets.object_store import Bucket
 from resources.warehouses.warehouse import Warehouse
@@ -49,6 +52,7 @@ REMEDY = (
 FINE = "Nothing to do: none of the hospital's identifiers was found."
 
 NO_KNOWN_IDENTIFIER = "no_known_identifier"
+NOTHING: Counter[str] = Counter()
 
 TABLES: tuple[TableSpec, ...] = (
     DEIDENTIFIED_METADATA,
@@ -94,23 +98,28 @@ class Search:
 
     def result(self) -> dg.AssetCheckResult:
         """The check's outcome: counts by kind and place."""
-        leaks = self.found.total()
-        return dg.AssetCheckResult(
-            passed=not leaks,
-            severity=dg.AssetCheckSeverity.ERROR,
-            description=f"{self.values} records and objects searched. Hits: {leaks}{most_frequent(self.found)}. Accepted as "
-            f"false alarms: {self.accepted}.",
-            metadata=boundary.asset_metadata(
-                {
-                    "gradient/searched": self.values,
-                    "gradient/accepted": self.accepted,
-                    "gradient/hits_by_kind": dg.MetadataValue.json(dict(sorted(self.found.items()))),
-                    "gradient/suspicious_patterns": dg.MetadataValue.json(dict(sorted(self.suspicions.items()))),
-                    "gradient/examples": ", ".join(self.examples) or "none",
-                    "gradient/what_to_do": REMEDY if leaks else FINE,
-                }
-            ),
-        )
+        return _result(Verdict(self.values, self.accepted, self.suspicions, run=""), self.found, self.examples)
+
+
+def _result(counts: Verdict, found: Counter[str] = NOTHING, examples: Collection[str] = ()) -> dg.AssetCheckResult:
+    leaks = found.total()
+    return dg.AssetCheckResult(
+        passed=not leaks,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{counts.searched} records and objects searched. Hits: {leaks}{most_frequent(found)}. Accepted as "
+        f"false alarms: {counts.accepted}.",
+        metadata=boundary.asset_metadata(
+            {
+                "gradient/searched": counts.searched,
+                "gradient/accepted": counts.accepted,
+                "gradient/remembered_since": counts.run or SEARCHED_NOW,
+                "gradient/hits_by_kind": dg.MetadataValue.json(dict(sorted(found.items()))),
+                "gradient/suspicious_patterns": dg.MetadataValue.json(dict(sorted(counts.doubtful.items()))),
+                "gradient/examples": ", ".join(examples) or "none",
+                "gradient/what_to_do": REMEDY if leaks else FINE,
+            }
+        ),
+    )
 
 
 def search_table(search: Search, warehouse: Warehouse, spec: TableSpec, partition: str) -> Search:
@@ -153,21 +162,21 @@ def search_dicoms(search: Search, bucket: Bucket, prefix: str, tokens: Mapping[s
 def leak_checks(hospitals: dg.PartitionsDefinition[str]) -> list[dg.AssetChecksDefinition]:
     """One blocking check per de-identified and public asset."""
     return [
-        *(_check(spec.name, hospitals, _of_hospital, partial(_in_table, spec)) for spec in TABLES),
-        _check("thumbnails", hospitals, _of_hospital, _in_thumbnails),
-        _check("release_dicoms", RELEASES, _for_release, _in_release),
-        _check("release_manifest", RELEASES, _for_release, partial(_in_table, RELEASE_MANIFEST)),
-        _check("release_report", RELEASES, _for_release, _in_report),
-        _check("release_delivery", RELEASES, _for_release, _in_delivery),
+        *(_check(spec.name, hospitals, _of_hospital(spec.name, (spec,), partial(_in_table, spec))) for spec in TABLES),
+        _check("thumbnails", hospitals, _of_hospital("thumbnails", (), _in_thumbnails)),
+        _check("release_dicoms", RELEASES, _of_release("release_dicoms", _in_release)),
+        _check("release_manifest", RELEASES, _of_release("release_manifest", partial(_in_table, RELEASE_MANIFEST))),
+        _check("release_report", RELEASES, _of_release("release_report", _in_report)),
+        _check("release_delivery", RELEASES, _of_release("release_delivery", _in_delivery)),
     ]
 
 
-def _check(
-    asset: str,
-    partitions: dg.PartitionsDefinition[str],
-    search_of: Callable[[Registry, Resources, str], Search],
-    search_in: Callable[[Search, Resources, str], object],
-) -> dg.AssetChecksDefinition:
+_SearchIn = Callable[[Search, Resources, str], object]
+_Judge = Callable[[Registry, Resources, str, str], dg.AssetCheckResult]
+"""Of registry, resources, partition and run."""
+
+
+def _check(asset: str, partitions: dg.PartitionsDefinition[str], judge: _Judge) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=asset,
         name=NO_KNOWN_IDENTIFIER,
@@ -181,35 +190,52 @@ def _check(
         registry: dg.ResourceParam[Registry],
         resources: dg.ResourceParam[Resources],
     ) -> dg.AssetCheckResult:
-        search = search_of(registry, resources, context.partition_key)
-        search_in(search, resources, context.partition_key)
-        if partitions is RELEASES:
-            # The release's report shows it, and the gate asks for it.
-            manifest = manifest_digest(resources.warehouse, context.partition_key)
-            outcome = CheckOutcome(
-                asset,
-                NO_KNOWN_IDENTIFIER,
-                not search.found,
-                search.values,
-                dict(search.found),
-                manifest,
-                accepted=search.accepted,
-                known=search.index.size,
-            )
-            keep_outcome(resources, context.partition_key, outcome)
-        return search.result()
+        return judge(registry, resources, context.partition_key, context.op_execution_context.run_id)
 
     return no_known_identifier
 
 
-def _of_hospital(registry: Registry, resources: Resources, hospital_id: str) -> Search:
-    index = index_of(resources, [registry.get(hospital_id)])
-    return Search(index, Spared.of_hospital(resources, registry.get(hospital_id)))
+def _of_hospital(asset: str, tables: tuple[TableSpec, ...], search_in: _SearchIn) -> _Judge:
+    """Searched, unless a check searched the same content for the same before and found nothing."""
+
+    def judge(registry: Registry, resources: Resources, hospital_id: str, run_id: str) -> dg.AssetCheckResult:
+        hospital = registry.get(hospital_id)
+        spared = Spared.of_hospital(resources, hospital)
+        asked = Remembered.of(resources, hospital, "check", run_id).ask(
+            f"leaks-{asset}", spared, (*tables, *SOURCES), objects=None if tables else resources.thumbnails
+        )
+        if (verdict := asked.verdict) is not None:
+            return _result(verdict)
+        search = Search(index_of(resources, [hospital]), spared)
+        search_in(search, resources, hospital_id)
+        if not search.found:
+            asked.remember(search.values, search.accepted, search.suspicions)
+        return search.result()
+
+    return judge
 
 
-def _for_release(registry: Registry, resources: Resources, release: str) -> Search:
-    index = index_of(resources, registry)
-    return Search(index, Spared.of_release(resources, registry.hospitals, release))
+def _of_release(asset: str, search_in: _SearchIn) -> _Judge:
+    """Always searched.  The outcome is kept: the release's report shows it, and the gate asks for it."""
+
+    def judge(registry: Registry, resources: Resources, release: str, run_id: str) -> dg.AssetCheckResult:
+        search = Search(index_of(resources, registry), Spared.of_release(resources, registry.hospitals, release))
+        search_in(search, resources, release)
+        manifest = manifest_digest(resources.warehouse, release)
+        outcome = CheckOutcome(
+            asset,
+            NO_KNOWN_IDENTIFIER,
+            not search.found,
+            search.values,
+            dict(search.found),
+            manifest,
+            accepted=search.accepted,
+            known=search.index.size,
+        )
+        keep_outcome(resources, release, outcome)
+        return search.result()
+
+    return judge
 
 
 def _in_table(spec: TableSpec, search: Search, resources: Resources, partition: str) -> None:

@@ -15,6 +15,8 @@ from resources.warehouses.warehouse import Warehouse
 EXAMPLES = 5
 KINDS = 4
 """Kinds in a check's sentence; the metadata has all of them."""
+SEARCHED_NOW = "searched in this run"
+"""In place of an earlier run that searched the same content for the same."""
 
 
 def pseudonyms_of(warehouse: Warehouse, made: TableSpec, partition: str, tokens: Collection[str]) -> list[str]:

@@ -13,7 +13,7 @@ import dagster as dg
 from gradient_assets import boundary
 from gradient_assets.assets.catalogue import RELEASES
 from gradient_assets.assets.context import silent
-from gradient_assets.checks.telling import most_frequent, pseudonyms_of
+from gradient_assets.checks.telling import SEARCHED_NOW, most_frequent, pseudonyms_of
 from gradient_assets.hospitals import Registry
 from gradient_assets.releases import load_release
 from gradient_assets.releases.manifest import manifest_digest
@@ -27,12 +27,12 @@ from gradient_assets.tables import (
     MADE_THUMBNAILS,
     TableSpec,
 )
-from gradient_assets.verification import Found, Verifier
+from gradient_assets.verification import Found, Remembered, Verifier
 from resources import Resources
 
 NOBODY_LOOKED = (
-    "Nobody has looked: GRADIENT_SECOND_FINDER is `none`, and the engine that cleaned can't verify itself. Choose another "
-    "finder and materialize the asset again."
+    "Nobody has looked: GRADIENT_VERIFYING_READER is `none`, and an engine that cleaned can't verify itself. Choose a "
+    "reader and materialize the asset again."
 )
 
 
@@ -63,7 +63,7 @@ NO_PATTERN = Look(
 )
 NO_TEXT = Look(
     "no_text_in_pixels",
-    "Reads pictures with another engine than the one that cleaned, and compares what it reads with every name and id known.",
+    "Reads pictures with an engine that cleaned none of them, and compares what it reads with every name and id known.",
     "Nothing after this asset has run. Look at the examples with `gradient review` and add the boxes that are missing, or "
     "quarantine them; then materialize the asset again.",
     "Nothing to do: no text was read.",
@@ -102,7 +102,9 @@ def _check(
         if partitions is RELEASES:
             verifier = Verifier.of_release(resources, registry, load_release(resources.release_requests, partition))
         else:
-            verifier = Verifier.of_hospital(resources, registry.get(partition))
+            hospital, run_id = registry.get(partition), context.op_execution_context.run_id
+            remembered = Remembered.of(resources, hospital, "check", run_id)
+            verifier = Verifier.of_hospital(resources, hospital, remembered)
         found = unspared(verifier, taken(verifier))
         if partitions is RELEASES:
             manifest = manifest_digest(resources.warehouse, partition)
@@ -145,6 +147,7 @@ def outcome_of(look: Look, found: Found, shown: list[str], *, looked: bool = Tru
             {
                 "gradient/searched": found.searched,
                 "gradient/accepted": found.accepted,
+                "gradient/remembered_since": found.since or SEARCHED_NOW,
                 "gradient/hits_by_kind": dg.MetadataValue.json(found.by_kind),
                 "gradient/suspicious_patterns": dg.MetadataValue.json(dict(sorted(found.doubtful.items()))),
                 "gradient/examples": ", ".join(shown) or "none",

@@ -103,22 +103,32 @@ def _zones(settings: Settings) -> Iterator[Finding]:
 
 def _finders(resources: Resources) -> Iterator[Finding]:
     """The chosen ones, opened; of the others, what they would need."""
-    from gradient_assets.deid.pixels import MissingWeightsError
+    from gradient_assets.deid.pixels import MissingWeightsError, TextFinder
     from gradient_assets.deid.pixels.finders import FINDERS, described, needs_of
 
     settings = resources.settings
-    chosen = {"text finder": "GRADIENT_TEXT_FINDER", "second finder": "GRADIENT_SECOND_FINDER"}
-    for what, variable in chosen.items():
+    chosen: dict[str, tuple[str, Callable[[], TextFinder | None], str]] = {
+        "text finder": ("GRADIENT_TEXT_FINDER", lambda: resources.text_finder, ""),
+        "second finder": (
+            "GRADIENT_SECOND_FINDER",
+            lambda: resources.second_finder,
+            "none: releases are looked at once",
+        ),
+        "verifying reader": (
+            "GRADIENT_VERIFYING_READER",
+            lambda: resources.verifying_reader,
+            "none: nobody reads the pictures that were written",
+        ),
+    }
+    for what, (variable, opened, absent) in chosen.items():
         try:
-            finder = resources.text_finder if variable == "GRADIENT_TEXT_FINDER" else resources.second_finder
+            finder = opened()
         except (SettingsError, MissingWeightsError) as error:
             yield Finding(what, f"{settings[variable]} can't be used", f"{error}.")
         else:
-            yield Finding(
-                what, f"{settings[variable]} ({described(finder)})" if finder else "none: releases are looked at once"
-            )
+            yield Finding(what, f"{settings[variable]} ({described(finder)})" if finder else absent)
     languages = settings.listed("GRADIENT_EASYOCR_LANGUAGES")
-    others = [name for name in FINDERS if name not in {settings[variable] for variable in chosen.values()}]
+    others = [name for name in FINDERS if name not in {settings[variable] for variable, _, _ in chosen.values()}]
     with suppress(ValueError):  # languages no recogniser reads: refused above where EasyOCR is chosen
         needs = [f"{name} needs {needs_of(name, easyocr_languages=languages)}" for name in others]
         yield Finding("other finders", "; ".join(needs))

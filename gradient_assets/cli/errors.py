@@ -22,6 +22,7 @@ from gradient_assets.pipelines.stage import StageError
 from gradient_assets.pipelines.steps import foreseen
 from gradient_assets.quarantine import QuarantineError
 from gradient_assets.releases import ReleaseError
+from gradient_assets.review.decisions import ReviewError
 from gradient_assets.withdrawals.register import WithdrawalError
 from resources import Settings, SettingsError, resources_for
 from resources.buckets.object_store import StoreError
@@ -42,6 +43,7 @@ BAD_INPUT = (
     QuarantineError,
     RegistryError,
     ReleaseError,
+    ReviewError,
     SettingsError,
     StageError,
     StoreError,

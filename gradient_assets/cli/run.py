@@ -24,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from gradient_assets.automation.jobs import HOSPITAL_ASSETS, HOSPITAL_JOB, MADE_TOGETHER
 from gradient_assets.cli.summary import show_summary
 from gradient_assets.definitions import build_defs
+from gradient_assets.deployment.launching import end_the_dead, process_tags
 from gradient_assets.diagnostics import Diagnostics
 from gradient_assets.hospitals import Registry, RegistryError, home_path, load_registry, registry_path
 from gradient_assets.instance import opening_alone, prepare_home
@@ -149,6 +150,7 @@ def materialize(
     with opening_alone(platform.home):
         opened = dg.DagsterInstance.get()
     with RunProgress(max(1, steps * len(partitions))) as progress, opened as instance:
+        end_the_dead(instance)
         before(instance)
         defs = build_defs(registry=platform.registry, resource_overrides={"resources": platform.resources})
         defs = dg.Definitions.merge(defs, dg.Definitions(loggers={"progress": progress.logger()}))
@@ -158,6 +160,7 @@ def materialize(
             result = definition.execute_in_process(
                 partition_key=partition,
                 instance=instance,
+                tags=process_tags(),
                 run_config={"loggers": {"progress": {}}},
                 asset_selection=[dg.AssetKey(key) for key in select] or None,
                 raise_on_error=False,

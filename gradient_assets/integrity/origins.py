@@ -30,7 +30,12 @@ class StageTables:
 
 STAGES: tuple[StageTables, ...] = (
     StageTables(tables.DICOM_METADATA, tables.MADE_METADATA, tables.REFUSED_METADATA),
-    StageTables(tables.IDENTIFIED_REPORTS, tables.MADE_IDENTIFIED_REPORTS, tables.REFUSED_IDENTIFIED_REPORTS),
+    StageTables(
+        tables.IDENTIFIED_REPORTS,
+        tables.MADE_IDENTIFIED_REPORTS,
+        tables.REFUSED_IDENTIFIED_REPORTS,
+        (tables.REPORT_FILES,),
+    ),
     StageTables(
         tables.DEIDENTIFIED_METADATA,
         tables.MADE_DEIDENTIFIED_METADATA,

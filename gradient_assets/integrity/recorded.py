@@ -7,6 +7,8 @@ announcement that says why it does not; the next write of the partition mends it
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +28,9 @@ from resources.buckets.object_store import Bucket
 from resources.buckets.staging import Staging
 from resources.warehouses.warehouse import Warehouse
 from resources.warehouses.warehouse_contract import Rehearsal
+
+LOCKS = "_locks"
+"""Prefix of the empty files that are locked while a stage commits; no table's name begins with `_`."""
 
 LOOKS = 3
 """How often content and record are compared before a difference is believed: another run may be between the two."""
@@ -184,14 +189,34 @@ def recording_warehouse(resources: Resources, registry: Registry, run_id: str) -
 
 
 @contextmanager
-def writing_objects(warehouse: Warehouse, made: TableSpec | None, partition: str) -> Iterator[None]:
-    """Announce that objects and the rows that name them are about to change; nothing for a warehouse without records."""
+def committing(warehouse: Warehouse, made: TableSpec | None, partition: str) -> Iterator[None]:
+    """Announce that a stage's tables and objects are about to change together, and let no other run change them meanwhile.
+
+    Nothing for a warehouse without records.  Where records lie in a bucket on a network there is no lock: Dagster's limit of
+    one run for each partition keeps runs apart there, and the stage looks after its commit for what another run took away.
+    """
     if made is None or not isinstance(warehouse, RecordedWarehouse):
         yield
         return
-    warehouse.require_unchanged(made, partition)
-    with warehouse.writing(made, partition):
+    with _alone(warehouse.ledger, made, partition):
+        warehouse.require_unchanged(made, partition)
+        with warehouse.writing(made, partition):
+            yield
+
+
+@contextmanager
+def _alone(ledger: Bucket, made: TableSpec, partition: str) -> Iterator[None]:
+    if ledger.address.scheme != "file":
         yield
+        return
+    path = ledger.address.folder / LOCKS / made.full_name / partition
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # a killed run holds it no longer
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def drop(warehouse: Warehouse, ledger: Bucket, spec: TableSpec, partition: str, run_id: str) -> None:

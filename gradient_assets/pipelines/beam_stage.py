@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gradient_assets.diagnostics import LeftBehind
 from gradient_assets.hospitals import Hospital
+from gradient_assets.integrity.records import engine_versions
 from gradient_assets.pipelines.pool import PoolError, WorkerPool
 from gradient_assets.pipelines.shards import GroupResult, StagingPlace
 from gradient_assets.pipelines.steps import Step, foreseen
@@ -38,6 +39,7 @@ FAILURE = "failure.txt"
 PLAN = "plan.pickle"
 PROGRESS = "progress"
 _NONCE_BYTES = 12
+_VERSIONS_END = b"\n"
 
 TELL_EVERY_S = 2.0
 """Between two words of a worker on how far its chunk is: a small object each."""
@@ -81,11 +83,13 @@ class PlacedPlan:
         """The plan, put into its identified staging under a key of its own."""
         opener, nonce = AESGCM.generate_key(256), secrets.token_bytes(_NONCE_BYTES)
         place = plan.places["identified"]
-        place.bucket.put(PLAN, nonce + AESGCM(opener).encrypt(nonce, pickle.dumps(plan), None))
+        content = json.dumps(engine_versions()).encode() + _VERSIONS_END + pickle.dumps(plan)
+        place.bucket.put(PLAN, nonce + AESGCM(opener).encrypt(nonce, content, None))
         return cls(place, plan.step.stage, opener)
 
     def get(self) -> StagePlan:
-        """The plan.  Raises `PoolError` when what lies there is not what was put: nobody else's is unpickled."""
+        """The plan.  Raises `PoolError` when what lies there is not what was put, or was put by another version of the
+        package: neither is unpickled."""
         sealed = self.place.bucket.get(PLAN)
         try:
             content = AESGCM(self.opener).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], None)
@@ -93,8 +97,28 @@ class PlacedPlan:
             raise PoolError(
                 f"Stage {self.stage}: its plan was changed after it was written. Nothing was done."
             ) from None
-        plan: StagePlan = pickle.loads(content)  # noqa: S301  our own, as the seal says
+        versions, _, pickled = content.partition(_VERSIONS_END)
+        self._compare(versions)
+        plan: StagePlan = pickle.loads(pickled)  # noqa: S301  our own, as the seal says
         return plan
+
+    def _compare(self, versions: bytes) -> None:
+        """Refuse to work for a plan of another version: its tokens and rows would be none that the stage expects."""
+        try:
+            theirs: dict[str, str] = json.loads(versions)
+        except ValueError:
+            theirs = {}
+        ours = engine_versions()
+        if ours != theirs:
+            unlike = ", ".join(
+                f"{name} {ours.get(name, 'unknown')} instead of {theirs.get(name, 'unknown')}"
+                for name in sorted(ours.keys() | theirs)
+                if ours.get(name) != theirs.get(name)
+            )
+            raise PoolError(
+                f"Stage {self.stage}: the worker has another version than the platform ({unlike}). Build both images from one "
+                "checkout, and name the new one for the workers. Nothing was done."
+            )
 
     def told(self, error: Exception, where: str, places: dict[str, StagingPlace]) -> PoolError:
         """What a worker raises in the error's stead: a runner logs it, with what it came from, where others read it."""

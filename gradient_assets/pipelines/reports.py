@@ -27,6 +27,7 @@ from gradient_assets.tables import (
     MADE_IDENTIFIED_REPORTS,
     REFUSED_DEIDENTIFIED_REPORTS,
     REFUSED_IDENTIFIED_REPORTS,
+    REPORT_FILES,
 )
 from gradient_assets.withdrawals.tombstones import Tombstones
 from resources.buckets.object_store import Bucket
@@ -34,21 +35,27 @@ from resources.buckets.object_store import Bucket
 SURROGATE_DRAWS = 4
 """How often surrogates are drawn before tags take their place; names are invented, so it is numbers that may hit a real one."""
 
+COUNTED = "+counted"
+"""Part of the reader's version: files that were read before their records were counted are read again."""
+
 
 @dataclass
 class ReadReports:
-    """One CSV file → its rows in the registry's roles; a bad row is refused by its number, the rest goes on."""
+    """One CSV file → its rows in the registry's roles; a bad row is refused by its number, the rest goes on.
+
+    Beside them stands how many records the file has, by the number of its last one: what no row and no refusal has is missed.
+    """
 
     hospital: Hospital
     bucket: Bucket
     withdrawn: Tombstones = field(default_factory=Tombstones, repr=False)
     stage: str = "identified_reports"
-    version: str = f"reports-{text.ENGINE_VERSION}"
+    version: str = f"reports-{text.ENGINE_VERSION}{COUNTED}"
     deadline_s: float = 1800.0
     output = IDENTIFIED_REPORTS
     refusals = REFUSED_IDENTIFIED_REPORTS
     made = MADE_IDENTIFIED_REPORTS
-    beside = ()
+    beside = (REPORT_FILES,)
 
     def open(self) -> None:
         """Nothing to load; a slow store fails before the step's time is over (`metadata.ReadHeaders`)."""
@@ -63,7 +70,7 @@ class ReadReports:
         with reading():
             source = self.bucket.open(item["object_key"], item["size"], etag=item["etag"])
             for row in text.read_reports(source, layout):
-                records += 1
+                records = row.row_number
                 if isinstance(row, text.RefusedRow):
                     yield RefusedRecord(row.row_number, row.reason, row.detail)
                     continue
@@ -74,6 +81,13 @@ class ReadReports:
                     yield Emitted(made)
         if not records:
             raise Refused(Reason.EMPTY_OBJECT, "a heading and no records")
+        counted = {
+            "hospital_id": self.hospital.id,
+            "hospital_number": self.hospital.number,
+            "work_token": item["work_token"],
+            "records": records,
+        }
+        yield Emitted(counted, into=REPORT_FILES)
 
     def _row(self, item: WorkItem, row: text.ReportRow) -> dict[str, object]:
         def value(role: str) -> str | None:

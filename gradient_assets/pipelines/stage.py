@@ -8,6 +8,7 @@ A stage that fails leaves what was there before; started again it comes to the s
 from __future__ import annotations
 
 import io
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +22,8 @@ from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.reasons import Reason, Refused
 from gradient_assets.diagnostics import Diagnostics
 from gradient_assets.hospitals import Hospital
-from gradient_assets.integrity.recorded import writing_objects
+from gradient_assets.integrity import given
+from gradient_assets.integrity.recorded import committing
 from gradient_assets.pipelines import beam_stage
 from gradient_assets.pipelines.attaching import Writes, outliving, work_named
 from gradient_assets.pipelines.flex_template import StageGraph
@@ -82,11 +84,13 @@ class ObjectCommit:
         for stat in list(staged.bucket.listing()):
             self.bucket.move(f"{prefix}/{stat.key}", stat.key)
 
-    def remove_orphans(self) -> None:
-        """Delete what no row names."""
+    def remove_orphans(self) -> set[str]:
+        """Delete what no row names; returns what rows name and is not there."""
+        # Objects first, then rows: what another run lays down between the two is not judged.
+        found = {stat.key for stat in self.bucket.listing(self.prefix)}
         wanted = self.keys()
-        found = (stat.key for stat in self.bucket.listing(self.prefix))
-        self.bucket.delete([key for key in found if key not in wanted and not key.startswith(f"{STAGING}/")])
+        self.bucket.delete(sorted(key for key in found - wanted if not key.startswith(f"{STAGING}/")))
+        return {key for key in wanted - found if not self.bucket.exists(key)}
 
 
 @dataclass
@@ -112,14 +116,18 @@ class StageRun:
         work: Iterable[WorkItem],
         objects: ObjectCommit | None = None,
         everyone: Iterable[KnownIdentifiers] | None = None,
+        inputs: Callable[[], int] | None = None,
     ) -> StageCounts:
         """Bring the partition of the step's tables to exactly what `work` asks for.
 
-        `everyone`: the identifiers of all patients, for a step that searches its rows for them.
+        `everyone`: the identifiers of all patients, for a step that searches its rows for them.  `inputs`: how many inputs
+        there were, for a stage that is not given the rows of a table; asked when `work` has been read to its end.
 
         Raises `StageError` when an item has no outcome; errors of the stores and of Beam pass through.
         """
         started = time.monotonic()
+        after = given.run_before(self.warehouse, self.partition, step.stage)
+        before = given.standing(self.warehouse, self.partition, step.stage)
         known = self._known(step)
         zone = step.output.zone
         name = f"{step.stage}-{self.partition}-{self.run_id}"
@@ -150,13 +158,14 @@ class StageRun:
                 ending.callback(self.diagnostics.take, places["identified"].bucket.under("diagnostics"))
             result = self._process(step, worklist, places, writes)
             self._check(step, expected - known, result, places)
-            with writing_objects(self.warehouse, step.made if objects is not None else None, self.partition):
+            with committing(self.warehouse, step.made, self.partition):
                 if objects is not None:
                     objects.publish(writes.stagings["objects"])
                 self._commit(step, result, gone=self._there(step) - expected, todo=expected - known)
                 self.settle((*_origins(step), *step.beside, step.output))
-                if objects is not None:
-                    objects.remove_orphans()
+                self._tidy(step, objects)
+                counted_inputs = inputs() if inputs else None
+                given.note(self.warehouse, self.partition, step.stage, counted_inputs, after, before)
         return self._counts(step, expected, known, result, time.monotonic() - started)
 
     def isolate(
@@ -186,12 +195,11 @@ class StageRun:
                 writer.add(step.refusals, row)
                 writer.keep()
             shards = writer.close()[step.refusals.full_name]
-            with writing_objects(self.warehouse, step.made if objects is not None else None, self.partition):
+            with committing(self.warehouse, step.made, self.partition):
                 for spec in (step.output, *step.beside, *_origins(step)):
                     self.warehouse.replace(spec, self.partition, shards=[], drop_tokens=findings.keys())
-                if objects is not None:
-                    objects.remove_orphans()
-            self.warehouse.replace(step.refusals, self.partition, shards=shards)
+                self._tidy(step, objects)
+                self.warehouse.replace(step.refusals, self.partition, shards=shards)
         self.say(
             f"{step.stage}: {len(findings)} put aside, because the verification found something in what was written"
         )
@@ -203,6 +211,22 @@ class StageRun:
             rows_out=self.warehouse.count(step.output, self.partition),
             quarantined=reasons.total(),
             quarantined_by_reason=dict(sorted(reasons.items())),
+        )
+
+    def _tidy(self, step: Step, objects: ObjectCommit | None) -> None:
+        """Delete objects that no row names.  Raises `StageError` for rows that name what is not there, and takes them out: on a
+        store without locks another run with an older listing may have deleted it before its row stood."""
+        gone = objects.remove_orphans() if objects is not None else set()
+        if not gone or step.made is None:
+            return
+        batches = self.warehouse.scan(step.made, self.partition, columns=("work_token", "objects_json"))
+        origins = (row for batch in batches for row in batch.to_pylist())
+        tokens = {row["work_token"] for row in origins if gone & json.loads(row["objects_json"]).keys()}
+        for spec in (step.output, *step.beside, *_origins(step)):
+            self.warehouse.replace(spec, self.partition, shards=[], drop_tokens=tokens)
+        raise StageError(
+            f"Stage {step.stage} of '{self.partition}': {len(gone)} objects were gone as soon as their rows stood. The rows "
+            "were taken out again; run it again."
         )
 
     def _found_rows(self, step: Step, findings: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -243,7 +267,7 @@ class StageRun:
 
     def _there(self, step: Step) -> set[str]:
         """Every token that any table of the stage names: what a killed run left, and what vanished before it was read."""
-        specs = (step.output, step.refusals, *_origins(step))
+        specs = (step.output, step.refusals, *step.beside, *_origins(step))
         return {token for spec in specs for token in self.warehouse.tokens(spec, self.partition)}
 
     def _plan(self, work: Iterable[WorkItem], known: set[str], place: StagingPlace) -> tuple[set[str], Worklist]:
@@ -305,8 +329,12 @@ class StageRun:
 
     def _commit(self, step: Step, result: GroupResult, gone: set[str], todo: set[str]) -> None:
         # A run may be killed between any two of these.  `_known` finds what is whole by this order: an item counts as done
-        # when the last of its tables has it, and the output keeps what is gone until all others have let it go.
-        for spec in (*_origins(step), step.refusals, *step.beside, step.output):
+        # when the last of its tables has it, and the output keeps what is gone until all others have let it go.  An item of
+        # which all was refused has no output: its refusals come last, and go first.
+        if gone and step.beside:
+            for spec in (*_origins(step), step.refusals):
+                self.warehouse.replace(spec, self.partition, shards=[], drop_tokens=gone)
+        for spec in (*_origins(step), *step.beside, step.refusals, step.output):
             shards = result.shards.get(spec.full_name, [])
             # Tokens of this run are dropped too: another run of the same partition may have committed them meanwhile.
             self.warehouse.replace(spec, self.partition, shards=shards, drop_tokens=gone | todo)

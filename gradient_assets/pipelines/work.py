@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
@@ -124,7 +124,7 @@ class WorkSource:
 
     def pixels(self, version: str, decisions: Mapping[str, Decision] = MappingProxyType({})) -> Iterator[WorkItem]:
         """The object of each instance whose header crossed the boundary, with what was decided about it in review."""
-        for row in self._originals(self._crossed()):
+        for _, row in self._originals(self._crossed()):
             token = self.pixel_token(self.identity, version, row)
             item = self._item(token, row["object_key"], etag=row["etag"], size=row["size"])
             yield _decided(item, self.identity, decisions, self.former)
@@ -141,9 +141,15 @@ class WorkSource:
         recipient: Pseudonymizer,
         version: str,
         decisions: Mapping[str, Decision] = MappingProxyType({}),
+        withdrawn: Collection[str] = (),
     ) -> Iterator[WorkItem]:
-        """The object of each instance of a cohort, given by the instances' pseudonyms in this hospital's scope."""
-        for row in self._originals(instances):
+        """The object of each instance of a cohort, given by the instances' pseudonyms in this hospital's scope.
+
+        An instance without an original is an item too: it is refused as gone, or as withdrawn if it is one of `withdrawn`.
+        """
+        gone = set(instances)
+        for uid, row in self._originals(instances):
+            gone.remove(uid)
             own = KnownIdentifiers.from_dict(json.loads(row["identifiers_json"]))
             all_known = known.of(row["patient_id"], own)
             token = recipient.token(
@@ -158,8 +164,13 @@ class WorkSource:
             item = self._item(token, row["object_key"], etag=row["etag"], size=row["size"])
             item["identifiers"] = all_known.as_dict()
             yield _decided(item, recipient, decisions, self.former)
+        for uid in sorted(gone):
+            reason = Reason.WITHDRAWN if uid in withdrawn else Reason.ORIGINAL_GONE
+            item = self._item(recipient.token("gone", version, uid, reason.value), "", refuse=reason.value)
+            item["object_pseudonym"] = self.identity.token("instance", uid)  # the object's own is gone with its key
+            yield item
 
-    def _originals(self, instances: set[str]) -> Iterator[dict[str, Any]]:
+    def _originals(self, instances: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         taken: set[str] = set()
         columns = ("sop_instance_uid", "object_key", "etag", "size", "patient_id", "identifiers_json")
         for batch in self.warehouse.scan(DICOM_METADATA, self.hospital.id, columns=columns):
@@ -167,7 +178,7 @@ class WorkSource:
                 new_uid = replaced_uid(row["sop_instance_uid"], self.identity.uid)
                 if new_uid in instances and new_uid not in taken:
                     taken.add(new_uid)
-                    yield row
+                    yield new_uid, row
 
     def _crossed(self) -> set[str]:
         batches = self.warehouse.scan(DEIDENTIFIED_METADATA, self.hospital.id, columns=("sop_instance_uid",))

@@ -76,8 +76,12 @@ class Gate:
         waiting = self.resources.releases.under(self.release.pages)
         waiting.put(MANIFEST, manifest)
         waiting.put(REPORT, report)
-        if (standing.manifest, standing.report) != (now, page):
-            standing = self.log.append("verified", by, manifest=now, report=page)
+        try:
+            if (standing.manifest, standing.report) != (now, page):
+                standing = self.log.append("verified", by, manifest=now, report=page)
+        finally:
+            # A closed log takes no entry: the page of a release that was revoked before it was laid must not stay then.
+            self.give_up_if_revoked()
         return standing
 
     def approve(self, by: str, note: str = "", digest: str = "") -> Standing:

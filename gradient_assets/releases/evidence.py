@@ -16,7 +16,9 @@ from gradient_assets.audit_sample import Audit, audit_of, upper_bound
 from gradient_assets.cohort import CODES, CohortError, cohort_condition, condition_columns, shown_condition
 from gradient_assets.deid.headers import Profile
 from gradient_assets.deid.identity import Pseudonymizer
+from gradient_assets.deid.reasons import Reason
 from gradient_assets.hospitals import Hospital, Registry, ReleaseRules
+from gradient_assets.integrity.balance import Balance, of_release
 from gradient_assets.pipelines.thumbnails import stage_version
 from gradient_assets.pipelines.work import WorkSource
 from gradient_assets.releases.manifest import as_csv, digest_of, manifest_rows
@@ -63,7 +65,8 @@ class Reviewed:
 @dataclass(frozen=True)
 class Evidence:
     """What is known of a release.  `tags`: tag → action → elements; `triage` and `refusals` as counted over hospitals;
-    `profiles`, `dates` (what became of dates, in words) and `engines` → objects."""
+    `balance`: the cohort's instances, delivered and left out; `profiles`, `dates` (what became of dates, in words) and
+    `engines` → objects."""
 
     release: Release
     rule: str
@@ -72,6 +75,7 @@ class Evidence:
     rows: list[dict[str, Any]]
     facts: list[dict[str, Any]]
     refusals: Mapping[str, int]
+    balance: Balance
     tags: Mapping[str, Mapping[str, int]]
     kinds: Mapping[str, int]
     boxes: Mapping[str, int]
@@ -102,7 +106,11 @@ def gather_evidence(resources: Resources, registry: Registry, release: Release) 
         raise ReleaseError(
             f"What is known of release '{release.name}' does not belong to what it holds. Run `gradient release` again."
         )
-    manifest = digest_of(as_csv(rows))
+    manifest, balance = digest_of(as_csv(rows)), of_release(resources, release.name)
+    if not balance.holds:
+        raise ReleaseError(
+            f"Release '{release.name}' does not add up: {balance.line}. Nothing is verified; run `gradient release` again."
+        )
     hospitals = [registry.get(hospital_id) for hospital_id in sorted({row["hospital_id"] for row in audits})]
     tags: dict[str, Counter[str]] = defaultdict(Counter)
     kinds: Counter[str] = Counter()
@@ -118,7 +126,8 @@ def gather_evidence(resources: Resources, registry: Registry, release: Release) 
         manifest=manifest,
         rows=rows,
         facts=facts,
-        refusals=dict(Counter(row["reason"] for row in _rows(resources, REFUSED_RELEASE, release)).most_common()),
+        refusals=_refusals(resources, release),
+        balance=balance,
         tags=tags,
         kinds=kinds,
         boxes=sum((Counter(json.loads(row["boxes_json"])) for row in facts), Counter()),
@@ -173,6 +182,12 @@ def cohort_hospitals(resources: Resources, release: Release) -> list[str]:
 def _rows(resources: Resources, spec: TableSpec, release: Release) -> Iterator[dict[str, Any]]:
     for batch in resources.warehouse.scan(spec, release.name):
         yield from batch.to_pylist()
+
+
+def _refusals(resources: Resources, release: Release) -> dict[str, int]:
+    reasons = Counter(row["reason"] for row in _rows(resources, REFUSED_RELEASE, release))
+    del reasons[Reason.WITHDRAWN.value]  # left out, not refused
+    return dict(reasons.most_common())
 
 
 def _date_rule(hospital: Hospital) -> str:

@@ -22,7 +22,7 @@ from gradient_assets.releases.charts import HALF, HATCHING, WIDTH, Bar, bars
 from gradient_assets.releases.evidence import Evidence
 from gradient_assets.releases.manifest import MANIFEST
 from gradient_assets.releases.statistics import UNKNOWN, Cell, age_group, cells
-from gradient_assets.releases.verification import PIXELS
+from gradient_assets.releases.verification import BALANCE, PIXELS
 
 _PICTURE = re.compile(rb"data:image/jpeg;base64,[A-Za-z0-9+/=]*")
 _TAG = re.compile(r"\(([0-9A-F]{4}),([0-9A-F]{4})\)")
@@ -80,9 +80,10 @@ def without_pictures(report: bytes) -> bytes:
 
 def _head(evidence: Evidence) -> str:
     release, classes = evidence.release, evidence.classes
-    searched = sum(outcome.searched for outcome in evidence.outcomes)
-    found = sum(sum(outcome.found.values()) for outcome in evidence.outcomes)
-    accepted = sum(outcome.accepted for outcome in evidence.outcomes)
+    searches = [outcome for outcome in evidence.outcomes if (outcome.asset, outcome.check) != BALANCE]
+    searched = sum(outcome.searched for outcome in searches)
+    found = sum(sum(outcome.found.values()) for outcome in searches)
+    accepted = sum(outcome.accepted for outcome in searches)
     floor = evidence.rules.smallest_class
     tiles = (
         (_n(_patients(evidence)), "patients", ""),
@@ -114,9 +115,12 @@ def _head(evidence: Evidence) -> str:
 
 
 def _cohort(evidence: Evidence) -> str:
+    balance = evidence.balance
     return _section(
         "Who was asked for",
         f"<pre>{_e(evidence.rule)}</pre>"
+        f"<p>In the cohort: <b>{_n(balance.given or 0)}</b> instances = {_n(balance.out)} objects of this release + "
+        f"{_n(balance.quarantined)} quarantined (annex) + {_n(balance.withdrawn)} left out as withdrawn.</p>"
         '<p class="note">A condition over the columns of <code>prod</code>. Texts that are no code are shown as …, since '
         "whoever wrote them may have typed a name.</p>",
     )

@@ -1,8 +1,8 @@
 """What became of a release: draft → verified → approved → delivered → revoked, as a log that is only appended to.
 
-Belongs here: the log's entries, their seal, and what they come to.  Each entry is one JSON object in the identified zone,
-sealed by the recipient's key over itself and the seal before it: whoever can write the bucket but has no key can't make an
-approval, change one, or take one out of the middle.  A log that can't be understood stands for nothing: the release is
+Belongs here: the log's entries, and what they come to.  Each entry is one JSON object in the identified zone, sealed by the
+recipient's key over itself and the seal before it (`seals.SealedLog`): whoever can write the bucket but has no key can't make
+an approval, change one, or take one out of the middle.  A log that can't be understood stands for nothing: the release is
 neither approved nor delivered.  Cutting entries off the end brings back an earlier state; the one that would ask for less,
 that before a revocation, is ruled out by an object of its own (`Revocation`), put down before the log's entry.
 
@@ -20,10 +20,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.releases.requests import Release, ReleaseError
+from gradient_assets.seals import SealBroken, SealedLog
 from resources.buckets.object_store import Bucket, ObjectExists
 from resources.environment import Resources
 
@@ -38,7 +39,6 @@ REVOKED_PREFIX = "_revoked"
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,60}")
 _NOTE = re.compile(r"[^\x00-\x1f\x7f]{0,500}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_SEALED = {"seal"}
 _BLANK_LETTERS = "\u034f\u115f\u1160\u3164\uffa0"
 """Signs that are letters or marks to Unicode and show nothing (Default_Ignorable_Code_Point, DerivedCoreProperties.txt)."""
 _WRITTEN_TOGETHER = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC"})
@@ -197,8 +197,8 @@ class ReleaseLog:
         return cls(resources.release_requests, release.name, sealers)
 
     @property
-    def _entries(self) -> Bucket:
-        return self.requests.under(f"{PREFIX}/{self.release}")
+    def _log(self) -> SealedLog:
+        return SealedLog(self.requests.under(f"{PREFIX}/{self.release}"), self.release, self.sealers)
 
     def standing(self) -> Standing:
         """What the log comes to.  Raises `LogError` if any entry of it is not as it was written."""
@@ -215,7 +215,7 @@ class ReleaseLog:
 
         Raises `LogError`, and `ReleaseError` for a name or note that can't stand in it.
         """
-        standing, seals = self._checked()
+        standing, seal = self._checked()
         if change != "revoked" and self.revocation.exists():
             raise ReleaseError(f"Release '{self.release}' was revoked. Nothing more can become of it.")
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -225,11 +225,8 @@ class ReleaseLog:
         grown = standing.after(entry)
         if change == "revoked":
             self.revocation.write_down(by, note)
-        sealed = asdict(entry) | {"seal": self._seals(entry, seals[-1] if seals else "")[0]}
         try:
-            self._entries.create(
-                self._key(entry.number), json.dumps(sealed, sort_keys=True, ensure_ascii=False).encode()
-            )
+            self._log.append(entry.number, asdict(entry), seal)
         except ObjectExists:
             is_first = False
         else:
@@ -238,38 +235,26 @@ class ReleaseLog:
             raise Overtaken(f"Somebody else changed release '{self.release}' just now. Look at it, and try again.")
         return grown
 
-    def _checked(self) -> tuple[Standing, list[str]]:
+    def _checked(self) -> tuple[Standing, str]:
+        """What the log comes to, and the seal of its last entry."""
         try:
             return self._read()
-        except (LogError, ReleaseError, ValueError, TypeError, KeyError, RecursionError) as error:
-            what = str(error) if isinstance(error, LogError) else "an entry that is none"
+        except (LogError, SealBroken) as error:
+            what = str(error)
+        except (ReleaseError, ValueError, TypeError, KeyError):
+            what = "an entry that is none"
         raise LogError(
             f"The log of release '{self.release}' can't be relied on ({what}). Nothing is approved or delivered. Restore the "
             f"log from a copy, or ask for the release under another name."
         )
 
-    def _read(self) -> tuple[Standing, list[str]]:
-        standing, seals = Standing(), list[str]()
-        for number, stat in enumerate(self._entries.listing(), start=1):
-            if stat.key != self._key(number):
-                raise LogError("an entry is missing, or a foreign file lies there")
-            content = json.loads(self._entries.get(stat.key))
-            if not isinstance(content, dict) or set(content) != {one.name for one in fields(Entry)} | _SEALED:
+    def _read(self) -> tuple[Standing, str]:
+        standing, seal = Standing(), ""
+        for one in self._log.read():
+            if set(one.content) != {field.name for field in fields(Entry)}:
                 raise LogError("an entry has other fields")
-            seal = content.pop("seal")
-            entry = Entry(**cast(dict[str, str], content))  # type: ignore[arg-type]  # checked by Entry itself
-            if seal not in self._seals(entry, seals[-1] if seals else ""):
-                raise LogError("an entry was changed after it was written")
-            standing = standing.after(entry)
-            seals.append(seal)
-        return standing, seals
-
-    def _seals(self, entry: Entry, before: str) -> list[str]:
-        text = json.dumps(asdict(entry), sort_keys=True)
-        return [sealer.token(self.release, before, text) for sealer in self.sealers]
-
-    def _key(self, number: int) -> str:
-        return f"{number:06}.json"
+            standing, seal = standing.after(Entry(**one.content)), one.seal
+        return standing, seal
 
 
 def account_name() -> str:

@@ -20,12 +20,15 @@ BEFORE_DELIVERY = (*BEFORE_REPORT, "release_report")
 """Assets whose checks have to have passed before the report is made, and before anything is delivered."""
 
 PIXELS = ("release_dicoms", "no_text_in_pixels")
+BALANCE = ("release_manifest", "in_equals_out_plus_quarantined")
+"""It counts what the others search."""
 NEEDED = (
     ("release_dicoms", "no_known_identifier"),
     ("release_dicoms", "no_identifier_like_pattern"),
     PIXELS,
     ("release_dicoms", "profile_holds"),
     ("release_manifest", "no_known_identifier"),
+    BALANCE,
 )
 """Asset and check without which nothing is verified: every blocking one.  What others left here must have passed too."""
 
@@ -102,7 +105,7 @@ def outcomes_of(
     idle = [one for one in found if not one.searched and (one.asset, one.check) in set(NEEDED) - allowed]
     if blind := [f"{one.check} of {one.asset}" for one in idle]:
         raise ReleaseError(
-            f"Release '{release}' is not verified: {', '.join(blind)} has looked at nothing. Set GRADIENT_SECOND_FINDER to a "
-            "finder and run `gradient release` again, or allow it in the registry (`releases.unread_pixels: true`)."
+            f"Release '{release}' is not verified: {', '.join(blind)} has looked at nothing. Set GRADIENT_VERIFYING_READER to "
+            "a reader and run `gradient release` again, or allow it in the registry (`releases.unread_pixels: true`)."
         )
     return sorted(found, key=lambda one: (one.asset, one.check))

@@ -1,12 +1,13 @@
-"""What reviewers decided about instances: kept in the identified zone, applied on the next run.
+"""What reviewers decided about instances: a log in the identified zone that is only added to, applied on the next run.
 
-Belongs here: the record, its file, reading a hospital's decisions.  There is one JSON object per instance, put in place as
-a whole, under the seal of the hospital's key; it names the instance by its object's pseudonym and holds boxes and codes,
-never a value of the object.  Decisions are requests of people to the graph, like releases, and lie in the same bucket under
-a prefix that no release can have.
+Belongs here: the record, the log of a hospital, what stands of it.  Each entry is a decision about one instance, or takes
+decisions back; of several about one instance the last one stands.  It names instances by their objects' pseudonyms and holds
+boxes and codes, never a value of the object.  Decisions are requests of people to the graph, like releases, and lie in the same
+bucket under a prefix that no release can have.
 
-A seal says that a file was made here and for this instance.  A file that was taken away, or an older one of the same
-instance put back, leaves no trace (docs/boundary.md).
+Entries are sealed with the hospital's key, each over the one before (`seals.SealedLog`).  One that is missing, was changed,
+was put back or is another hospital's stops the reading.  Entries cut off the end leave no trace (docs/boundary.md): the rights
+in `deploy/` let nobody delete one.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from typing import Any, Literal, get_args
 
 from gradient_assets.deid.pixels.boxes import ALL_FRAMES, Box
 from gradient_assets.hospitals import Hospital, load_registry, registry_path
-from gradient_assets.seals import Seals
-from resources.buckets.object_store import Bucket
+from gradient_assets.seals import LogEntry, SealBroken, SealedLog, Seals
+from resources.buckets.object_store import Bucket, ObjectExists
 from resources.environment import Resources
 
 Verdict = Literal["accept", "box", "quarantine"]
@@ -39,6 +40,7 @@ MAX_BOXES = 200
 _PSEUDONYM = re.compile(r"[0-9a-f]{32}")
 _REVIEWER = re.compile(r"[^\x00-\x1f\x7f]{1,60}")
 _FIELDS = {"object_pseudonym", "made_on", "verdict", "boxes", "reviewer", "decided_at", "drawn_by_chance"}
+_ENTRY_FIELDS = {"decision", "taken_back"}
 _BOX_FIELDS = {"left", "top", "width", "height", "frame"}
 
 
@@ -145,58 +147,97 @@ def check_reviewer(name: str) -> str:
 
 
 def decisions_bucket(resources: Resources, hospital_id: str) -> Bucket:
-    """Where a hospital's decisions lie.  Raises `SettingsError` in a process without the identified zone."""
+    """Where a hospital's log lies.  Raises `SettingsError` in a process without the identified zone."""
     return resources.release_requests.under(f"{PREFIX}/{hospital_id}")
 
 
 def decisions_of(resources: Resources, hospital_id: str) -> dict[str, Decision]:
-    """All decisions of a hospital by object pseudonym.
+    """The decisions of a hospital that stand, by object pseudonym.
 
-    Raises `ReviewError` for a file that can't be understood, or that is not as it was written: whatever it says now, it may
-    have been a quarantine or a box, and going on without it would pass the object on.  Raises what the vault and the
-    registry raise.
+    Raises `ReviewError` for a log that is not as it was written: whatever it says now, an entry of it may have been a
+    quarantine or a box, and going on without it would pass the object on.  Raises what the vault and the registry raise.
     """
-    bucket, seals = decisions_bucket(resources, hospital_id), None
-    found: dict[str, Decision] = {}
-    for stat in bucket.listing():
-        if seals is None:  # a hospital that nobody reviewed needs no key here
-            seals = seals_of(resources, _registered(resources, hospital_id))
+    if next(iter(decisions_bucket(resources, hospital_id).listing()), None) is None:
+        return {}  # a hospital that nobody reviewed needs no key here
+    settings = resources.settings
+    registry = load_registry(registry_path(settings.values), home=settings.home)
+    return DecisionLog.of(resources, registry.get(hospital_id)).standing()
+
+
+class DecisionLog:
+    """The log of one hospital.  For one thread at a time; several processes may add to it at once, and none loses an entry."""
+
+    def __init__(self, hospital_id: str, log: SealedLog) -> None:
+        self.hospital_id = hospital_id
+        self._log = log
+        self._standing: dict[str, Decision] = {}
+        self._length, self._seal = 0, ""
+
+    @classmethod
+    def of(cls, resources: Resources, hospital: Hospital) -> DecisionLog:
+        """One hospital's entries are none of another's.  Raises `MissingKey` and `KeyChanged`."""
+        place = f"{PREFIX}/{hospital.id}"
+        sealers = Seals.of(resources, hospital.secret_name, place).sealers
+        return cls(hospital.id, SealedLog(decisions_bucket(resources, hospital.id), place, sealers))
+
+    def standing(self) -> dict[str, Decision]:
+        """What stands now, by object pseudonym.  Raises `ReviewError`."""
+        self._catch_up()
+        return dict(self._standing)
+
+    def keep(self, decision: Decision, *, instead_of: Iterable[str] = ()) -> None:
+        """Add a decision, in place of what was decided of the instance, also under these names.  Raises `ReviewError`."""
+        self._add({"decision": _fields_of(decision), "taken_back": sorted(instead_of)})
+
+    def take_back(self, object_pseudonyms: Iterable[str]) -> int:
+        """Take back what stands of these instances, and say of how many.  Raises `ReviewError`."""
+        self._catch_up()
+        standing = sorted(self._standing.keys() & set(object_pseudonyms))
+        if standing:
+            self._add({"decision": None, "taken_back": standing})
+        return len(standing)
+
+    def _add(self, content: dict[str, Any]) -> None:
+        while True:
+            length = self._length
+            try:
+                added = self._log.append(length + 1, content, self._seal)
+            except ObjectExists:
+                self._catch_up()  # somebody else was first: this one goes behind theirs
+                if self._length == length:
+                    raise self._broken("an entry is missing, or a foreign file lies there") from None
+            else:
+                self._take_in(added)
+                return
+
+    def _catch_up(self) -> None:
         try:
-            decision = _parsed(seals.opened(stat.key, bucket.get(stat.key)))
-            understood = stat.key == f"{decision.object_pseudonym}.json"
-        except (ReviewError, ValueError, TypeError, KeyError, RecursionError):
-            understood = False
-        if not understood:
-            raise ReviewError(
-                f"A review decision of hospital '{hospital_id}' can't be read, or was not made here: {_shown(stat.key)}. "
-                "Restore the file, or delete it and review the instance again."
-            )
-        found[decision.object_pseudonym] = decision
-    return found
+            for entry in self._log.read(self._length, self._seal):
+                self._take_in(entry)
+        except SealBroken as error:
+            what = str(error)
+        except (ReviewError, ValueError, TypeError, KeyError):
+            what = "an entry that is none"
+        else:
+            return
+        raise self._broken(what)
 
+    def _take_in(self, entry: LogEntry) -> None:
+        if set(entry.content) != _ENTRY_FIELDS:
+            raise ReviewError("An entry has other fields.")
+        decision = _parsed(entry.content["decision"]) if entry.content["decision"] is not None else None
+        for name in entry.content["taken_back"]:
+            self._standing.pop(name, None)
+        if decision is not None:
+            self._standing[decision.object_pseudonym] = decision
+        self._length, self._seal = self._length + 1, entry.seal
 
-def seals_of(resources: Resources, hospital: Hospital) -> Seals:
-    """What seals a hospital's decisions; one hospital's are none of another's.  Raises `MissingKey` and `KeyChanged`."""
-    return Seals.of(resources, hospital.secret_name, f"{PREFIX}/{hospital.id}")
-
-
-def save_decision(bucket: Bucket, seals: Seals, decision: Decision) -> None:
-    """Keep it under its seal, in place of an earlier one about the same instance."""
-    content = {
-        "object_pseudonym": decision.object_pseudonym,
-        "made_on": decision.made_on,
-        "verdict": decision.verdict,
-        "boxes": [box.as_dict() for box in decision.boxes],
-        "reviewer": decision.reviewer,
-        "decided_at": decision.decided_at,
-        "drawn_by_chance": decision.drawn_by_chance,
-    }
-    bucket.put(f"{decision.object_pseudonym}.json", seals.closed(f"{decision.object_pseudonym}.json", content))
-
-
-def forget_decision(bucket: Bucket, object_pseudonym: str) -> None:
-    """Take it back; one that is not there is no error."""
-    bucket.delete(f"{object_pseudonym}.json")
+    def _broken(self, what: str) -> ReviewError:
+        return ReviewError(
+            f"The review decisions of hospital '{self.hospital_id}' can't be relied on ({what}), and nothing is made by them. "
+            f"Restore the files under {PREFIX}/{self.hospital_id} from a copy; or delete them all, also those of versions "
+            "before this log, and review the hospital again."
+        )
 
 
 def reviewed_counts(decisions: Iterable[Decision]) -> dict[str, int]:
@@ -214,21 +255,22 @@ def boxes_from(parsed: Any) -> tuple[AddedBox, ...]:
     return tuple(AddedBox(**box) for box in parsed)
 
 
-def _registered(resources: Resources, hospital_id: str) -> Hospital:
-    settings = resources.settings
-    return load_registry(registry_path(settings.values), home=settings.home).get(hospital_id)
+def _fields_of(decision: Decision) -> dict[str, Any]:
+    return {
+        "object_pseudonym": decision.object_pseudonym,
+        "made_on": decision.made_on,
+        "verdict": decision.verdict,
+        "boxes": [box.as_dict() for box in decision.boxes],
+        "reviewer": decision.reviewer,
+        "decided_at": decision.decided_at,
+        "drawn_by_chance": decision.drawn_by_chance,
+    }
 
 
-def _parsed(fields: dict[str, Any]) -> Decision:
+def _parsed(fields: Mapping[str, Any]) -> Decision:
     if set(fields) != _FIELDS:
         raise ReviewError("A decision has other fields.")
-    boxes = boxes_from(fields.pop("boxes"))
-    return Decision(**fields, boxes=boxes)
-
-
-def _shown(key: str) -> str:
-    # Anybody can put a file there; its name is shown only when it is one of ours.
-    return key if _PSEUDONYM.fullmatch(key.removesuffix(".json")) else "a file with a foreign name"
+    return Decision(**{**fields, "boxes": boxes_from(fields["boxes"])})
 
 
 def _filled(boxes: Iterable[AddedBox]) -> tuple[Box, ...]:

@@ -19,22 +19,9 @@ from gradient_assets.deid.reasons import EXPLANATIONS, Refused
 from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.thumbnails import MakeThumbnails, stage_version
 from gradient_assets.pipelines.work import WorkSource
-from gradient_assets.review.decisions import (
-    Decision,
-    ReviewError,
-    Verdict,
-    boxes_from,
-    check_reviewer,
-    decisions_bucket,
-    decisions_of,
-    forget_decision,
-    save_decision,
-    seals_of,
-)
+from gradient_assets.review.decisions import Decision, DecisionLog, ReviewError, Verdict, boxes_from, check_reviewer
 from gradient_assets.review.listing import Only, Subject, carried_over, is_pending, subjects
 from gradient_assets.review.redaction import Redacted, Redactor, View
-from gradient_assets.seals import Seals
-from resources.buckets.object_store import Bucket
 from resources.environment import Resources
 
 WAIT_S = 2.0
@@ -53,8 +40,7 @@ class Session:
     reviewer: str
     subjects: list[Subject] = field(repr=False)
     decisions: dict[str, Decision] = field(repr=False)
-    bucket: Bucket
-    seals: Seals = field(repr=False)
+    log: DecisionLog = field(repr=False)
     redactor: Redactor
     by_chance: bool = False
     """The instances are a sample: none of them was chosen by a person."""
@@ -82,22 +68,20 @@ class Session:
         profile = Profile.of(hospital.profile)
         version = stage_version(finder, profile)
         step = MakeThumbnails(hospital, originals, identity, profile, finder, version=version)
-        decisions, former_names = carried_over(source, step.version, decisions_of(resources, hospital.id))
+        log = DecisionLog.of(resources, hospital)
+        decisions, former_names = carried_over(source, step.version, log.standing())
         listed = subjects(source, step, decisions, only)
         if not listed:
             which = "" if only == "all" else f" with --only {only}"
             raise ReviewError(f"Hospital '{hospital.id}' has nothing to review{which}.")
-        bucket = decisions_bucket(resources, hospital.id)
-        seals, by_chance = seals_of(resources, hospital), only == "sample"
         return cls(
             hospital.id,
             reviewer,
             listed,
             decisions,
-            bucket,
-            seals,
+            log,
             Redactor(step),
-            by_chance,
+            only == "sample",
             former_names=former_names,
         )
 
@@ -215,15 +199,14 @@ class Session:
             return self.about(index)
 
     def _keep(self, pseudonym: str, decision: Decision | None) -> None:
+        # With the names before a rotation, or the stages would go by what was decided then once nothing stands under today's.
+        former = self.former_names.get(pseudonym, ())
         if decision is None:
-            forget_decision(self.bucket, pseudonym)
+            self.log.take_back((pseudonym, *former))
             self.decisions.pop(pseudonym, None)
         else:
-            save_decision(self.bucket, self.seals, decision)
+            self.log.keep(decision, instead_of=former)
             self.decisions[pseudonym] = decision
-        # Or the stages would go by what was decided before a rotation, once nothing stands under today's name.
-        for name in self.former_names.get(pseudonym, ()):
-            forget_decision(self.bucket, name)
 
     def _subject(self, index: int) -> Subject:
         if not 0 <= index < len(self.subjects):

@@ -36,6 +36,7 @@ from gradient_assets.tables.identified import (
     REFUSED_THUMBNAILS,
     RELEASE_AUDIT,
     RELEASE_FACTS,
+    REPORT_FILES,
 )
 from gradient_assets.tables.public import (
     PUBLIC_TABLE,
@@ -61,6 +62,7 @@ from gradient_assets.tables.specs import (
 ALL_TABLES: tuple[TableSpec, ...] = (
     DICOM_METADATA,
     IDENTIFIED_REPORTS,
+    REPORT_FILES,
     REFUSED_METADATA,
     REFUSED_IDENTIFIED_REPORTS,
     REFUSED_DEIDENTIFIED_METADATA,
@@ -131,6 +133,7 @@ __all__ = [
     "RELEASE_AUDIT",
     "RELEASE_FACTS",
     "RELEASE_MANIFEST",
+    "REPORT_FILES",
     "REPORT_PATTERN",
     "STANDARD_UID_PATTERN",
     "TOKEN_PATTERN",

@@ -80,6 +80,18 @@ IDENTIFIED_REPORTS = TableSpec(
     ),
 )
 
+REPORT_FILES = TableSpec(
+    name="report_files",
+    zone="identified",
+    description="How many records each CSV file that could be read has: each one is a row, a refusal or withdrawn.",
+    sort_by=("work_token",),
+    columns=(
+        *hospital(),
+        work_token(),
+        whole("records", "Number of the file's last record; the first one after the heading is 1.", required=True),
+    ),
+)
+
 
 def _refusals(stage: str, what: str, *, partitioned_by: Literal["hospital", "release"] = "hospital") -> TableSpec:
     return TableSpec(

@@ -35,6 +35,8 @@ class Found:
     """Findings that belong to no work token: they can't be put aside, so they fail the check."""
     doubtful: Counter[str] = field(default_factory=Counter)
     """Patterns that are not sure enough to put anything aside, by kind."""
+    since: str = ""
+    """The run that looked, where nothing has changed since and nobody looked now; empty if somebody did."""
 
     def add(self, hits: Iterable[Hit], token: str = "", *, where: str = "", spare: Spare = nothing) -> None:
         """Take in the hits of one row or object; `where` in place of each hit's own place."""
@@ -66,6 +68,16 @@ class Found:
             self.add([Hit("verification_failed", type(error).__name__, "error")], token)
         else:
             self.add(hits, token, where=where, spare=spare)
+
+    def merge(self, other: Found) -> None:
+        """Take in what another look found."""
+        self.searched += other.searched
+        self.accepted += other.accepted
+        for token, found in other.by_token.items():
+            self.by_token[token].update(found)
+        self.loose.update(other.loose)
+        self.doubtful.update(other.doubtful)
+        self.since = self.since if self.since == other.since else ""
 
     @property
     def by_kind(self) -> dict[str, int]:

@@ -1,22 +1,23 @@
 """Everything that is looked at after each stage: of a hospital's headers, reports and thumbnails, and of a release.
 
 Belongs here: which look is taken at which partition, with which index, profile and reader.  An asset takes all looks and
-puts aside what they find; each blocking check takes one of them anew.
+puts aside what they find; each blocking check takes one of them anew.  Of a hospital, a look that found nothing is not taken
+again while nothing that it rests on has changed (`remembered`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import cast
 
 from gradient_assets.deid.headers import Profile
-from gradient_assets.deid.pixels import TextFinder
+from gradient_assets.deid.pixels import TextReader
 from gradient_assets.deid.pixels.finders import described
 from gradient_assets.deid.reasons import Reason
 from gradient_assets.deid.verify import IdentifierIndex
-from gradient_assets.deid.verify.pictures import KnownWords, Reader
+from gradient_assets.deid.verify.pictures import KnownWords
 from gradient_assets.hospitals import Hospital, Registry
 from gradient_assets.quarantine.spared import Spared
 from gradient_assets.releases import Release
@@ -24,6 +25,10 @@ from gradient_assets.seals import Seals
 from gradient_assets.tables import (
     DEIDENTIFIED_METADATA,
     DEIDENTIFIED_REPORTS,
+    DICOM_METADATA,
+    IDENTIFIED_REPORTS,
+    MADE_DEIDENTIFIED_METADATA,
+    MADE_DEIDENTIFIED_REPORTS,
     MADE_RELEASE,
     PIXEL_TEXT,
     RELEASE_MANIFEST,
@@ -31,11 +36,12 @@ from gradient_assets.tables import (
 )
 from gradient_assets.verification import objects, rows
 from gradient_assets.verification.found import Found
-from gradient_assets.verification.known import index_of, name_parts_of
+from gradient_assets.verification.known import SOURCES, index_of, name_parts_of
 from gradient_assets.verification.looked_at import PREFIX as BEFORE
 from gradient_assets.verification.looked_at import LookedAt
 from gradient_assets.verification.objects import Looking, Written
 from gradient_assets.verification.originals import origins
+from gradient_assets.verification.remembered import Asked, Remembered
 from resources import Resources, SettingsError
 from resources.warehouses.warehouse import Warehouse
 
@@ -58,11 +64,13 @@ class Verifier:
     prefixes: tuple[str, ...] = ()
     share: float = 1.0
     """Of the thumbnails, 0 … 1, that are read; objects of a release are all read."""
-    reader: Reader | None = None
-    """Who reads pictures: the second finder, which has not cleaned thumbnails; None if there is none."""
+    reader: TextReader | None = None
+    """Who reads pictures: an engine that has cleaned none of them; None if there is none."""
+    remembered: Remembered | None = None
+    """Verdicts of former runs; None: everything is searched, as for each release."""
 
     @classmethod
-    def of_hospital(cls, resources: Resources, hospital: Hospital) -> Verifier:
+    def of_hospital(cls, resources: Resources, hospital: Hospital, remembered: Remembered | None = None) -> Verifier:
         """Of a hospital's partitions.  Raises `SettingsError` for a share of thumbnails that is none."""
         profile = Profile.of(hospital.profile)
         return cls(
@@ -72,7 +80,8 @@ class Verifier:
             {hospital.id: hospital},
             {hospital.id: profile},
             share=share_of(resources),
-            reader=_reader(resources),
+            reader=resources.verifying_reader,
+            remembered=remembered,
         )
 
     @classmethod
@@ -81,9 +90,8 @@ class Verifier:
         profiles = {hospital.id: Profile.of(hospital.profile) for hospital in registry}
         hospitals = {hospital.id: hospital for hospital in registry}
         prefixes = (release.prepared, release.delivered)
-        return cls(
-            resources, release.name, release.secret_name, hospitals, profiles, prefixes, reader=_reader(resources)
-        )
+        reader = resources.verifying_reader
+        return cls(resources, release.name, release.secret_name, hospitals, profiles, prefixes, reader=reader)
 
     @property
     def warehouse(self) -> Warehouse:
@@ -102,19 +110,39 @@ class Verifier:
             return Spared.of_release(self.resources, self.hospitals.values(), self.partition)
         return Spared.of_hospital(self.resources, self.hospitals[self.partition])
 
+    def _taken(self, found: Found | None, ask: Callable[[Remembered], Asked], take: Callable[[Found], object]) -> Found:
+        """A look, added to what others found, unless it is remembered that nothing is there."""
+        own, asked = Found(), None if self.remembered is None else ask(self.remembered)
+        verdict = asked.verdict if asked is not None else None
+        if verdict is not None:
+            own = Found(verdict.searched, verdict.accepted, doubtful=Counter(verdict.doubtful), since=verdict.run)
+        else:
+            take(own)
+            if asked is not None and not own.total:
+                asked.remember(own.searched, own.accepted, own.doubtful)
+        if found is None:
+            return own
+        found.merge(own)
+        return found
+
     # known identifiers
 
     def known(self, spec: TableSpec, found: Found | None = None) -> Found:
         """Known identifiers in a table."""
-        found = found or Found()
-        rows.known_in_table(found, self.index, self.warehouse, spec, self.partition, self.spared.in_row)
-        return found
+
+        def take(found: Found) -> None:
+            rows.known_in_table(found, self.index, self.warehouse, spec, self.partition, self.spared.in_row)
+
+        return self._taken(found, lambda memory: memory.ask(f"known-{spec.name}", self.spared, (spec, *SOURCES)), take)
 
     def known_in_thumbnails(self, found: Found | None = None) -> Found:
         """Known identifiers in the keys and bytes of thumbnails and strips."""
-        found = found or Found()
-        objects.known_in_pngs(found, self.index, self._thumbnails())
-        return found
+
+        def ask(memory: Remembered) -> Asked:
+            tables = (PIXEL_TEXT, *SOURCES)
+            return memory.ask("known-thumbnails", self.spared, tables, objects=self.resources.thumbnails)
+
+        return self._taken(found, ask, lambda found: objects.known_in_pngs(found, self.index, self._thumbnails()))
 
     def known_in_release(self, found: Found | None = None) -> Found:
         """Known identifiers in the keys and elements of a release's objects."""
@@ -126,24 +154,29 @@ class Verifier:
 
     def patterns(self, spec: TableSpec, found: Found | None = None) -> Found:
         """Patterns of unknown identifiers in `deidentified_metadata` or `deidentified_reports`."""
-        found = found or Found()
         hospital, profile = self.hospitals[self.partition], self.profiles[self.partition]
-        if spec is DEIDENTIFIED_REPORTS:
-            surrogates = hospital.reports.replacement == "surrogates"
-            rows.unknown_in_reports(
-                found, self.warehouse, self.partition, profile, self.spared.in_row, surrogates=surrogates
-            )
-        else:
-            rows.unknown_in_headers(found, self.warehouse, self.partition, profile, self.spared.in_row)
-        return found
+        made = MADE_DEIDENTIFIED_REPORTS if spec is DEIDENTIFIED_REPORTS else MADE_DEIDENTIFIED_METADATA
+
+        def take(found: Found) -> None:
+            common = (found, self.warehouse, self.partition, profile, self.spared.in_row)
+            if spec is DEIDENTIFIED_REPORTS:
+                rows.unknown_in_reports(*common, surrogates=hospital.reports.replacement == "surrogates")
+            else:
+                rows.unknown_in_headers(*common)
+
+        # Study dates as sent bound those that may stand there; the table of origins says which report had which.
+        compared = (spec, made, DICOM_METADATA, IDENTIFIED_REPORTS)
+        return self._taken(found, lambda memory: memory.ask(f"patterns-{spec.name}", self.spared, compared), take)
 
     def profile(self, found: Found | None = None) -> Found:
         """The profile in `deidentified_metadata`."""
-        found = found or Found()
-        rows.profile_of_headers(
-            found, self.warehouse, self.partition, self.profiles[self.partition], self.spared.in_row
-        )
-        return found
+
+        def take(found: Found) -> None:
+            profile = self.profiles[self.partition]
+            rows.profile_of_headers(found, self.warehouse, self.partition, profile, self.spared.in_row)
+
+        compared = (DEIDENTIFIED_METADATA, MADE_DEIDENTIFIED_METADATA, DICOM_METADATA)
+        return self._taken(found, lambda memory: memory.ask("profile", self.spared, compared), take)
 
     def patterns_of_release(self, found: Found | None = None) -> Found:
         """Patterns of unknown identifiers in the texts of a release's files."""
@@ -168,11 +201,20 @@ class Verifier:
 
     def text_in_thumbnails(self, found: Found | None = None) -> Found:
         """Text in a share of the thumbnails, always the same ones."""
-        found = found or Found()
-        if (looking := self._looking()) is not None:
-            drawn = (one for one in self._thumbnails() if is_drawn(one.token, self.share))
-            objects.text_in_objects(found, drawn, looking, looking.png)
-        return found
+        if (reader := self.reader) is None:
+            return found or Found()
+
+        def ask(memory: Remembered) -> Asked:
+            how = (described(reader), str(self.share))
+            tables = (PIXEL_TEXT, *SOURCES)
+            return memory.ask("text-thumbnails", self.spared, tables, objects=self.resources.thumbnails, more=how)
+
+        def take(found: Found) -> None:
+            if (looking := self._looking()) is not None:
+                drawn = (one for one in self._thumbnails() if is_drawn(one.token, self.share))
+                objects.text_in_objects(found, drawn, looking, looking.png)
+
+        return self._taken(found, ask, take)
 
     def text_in_release(self, found: Found | None = None) -> Found:
         """Text in every object of a release."""
@@ -185,9 +227,8 @@ class Verifier:
         if self.reader is None:
             return None
         marks = any(profile.burned_in_text == "keep_marks" for profile in self.profiles.values())
-        name = described(cast("TextFinder", self.reader))
         seals = Seals.of(self.resources, self.secret_name, BEFORE)
-        before = LookedAt(self.resources.release_requests, seals, self.partition, name)
+        before = LookedAt(self.resources.release_requests, seals, self.partition, described(self.reader))
         words = KnownWords(self.index, name_parts_of(self.resources, self.hospitals.values()))
         return Looking(self.reader, words, before, marks)
 
@@ -204,18 +245,24 @@ class Verifier:
             token: detail for token, detail in found.details().items() if not self.spared.has(token, reason, detail)
         }
 
+    def _at_one_time(self) -> Verifier:
+        """For looks that follow each other with nothing written in between."""
+        return self if self.remembered is None else replace(self, remembered=self.remembered.at_one_time())
+
     def all_in_headers(self) -> Found:
         """All looks at `deidentified_metadata`."""
-        found = self.known(DEIDENTIFIED_METADATA)
-        return self.profile(self.patterns(DEIDENTIFIED_METADATA, found))
+        now = self._at_one_time()
+        return now.profile(now.patterns(DEIDENTIFIED_METADATA, now.known(DEIDENTIFIED_METADATA)))
 
     def all_in_reports(self) -> Found:
         """All looks at `deidentified_reports`."""
-        return self.patterns(DEIDENTIFIED_REPORTS, self.known(DEIDENTIFIED_REPORTS))
+        now = self._at_one_time()
+        return now.patterns(DEIDENTIFIED_REPORTS, now.known(DEIDENTIFIED_REPORTS))
 
     def all_in_thumbnails(self) -> Found:
         """All looks at thumbnails and `pixel_text`."""
-        return self.text_in_thumbnails(self.known_in_thumbnails(self.known(PIXEL_TEXT)))
+        now = self._at_one_time()
+        return now.text_in_thumbnails(now.known_in_thumbnails(now.known(PIXEL_TEXT)))
 
     def all_in_release(self) -> Found:
         """All looks at a release."""
@@ -246,10 +293,6 @@ class Verifier:
 
         for prefix in self.prefixes:
             yield from objects.objects_under(self.resources.releases, prefix, tokens, spare, ending=".dcm")
-
-
-def _reader(resources: Resources) -> Reader | None:
-    return cast("Reader | None", resources.second_finder)
 
 
 def share_of(resources: Resources) -> float:

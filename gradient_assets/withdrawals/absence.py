@@ -116,7 +116,7 @@ def _read_table(withdrawn: Withdrawn, warehouse: Warehouse, spec: TableSpec, nam
 
 def _read_objects(withdrawn: Withdrawn, resources: Resources, names: Names, absence: Absence) -> None:
     absence.found["thumbnails"] += len(thumbnails_of(withdrawn, resources.thumbnails))
-    absence.found["review decisions"] += len(decisions_about(withdrawn, resources))
+    absence.found["review decisions"] += decisions_about(withdrawn, resources)
     spared = (f"{OWN_RECORDS}/", f"{QUARANTINE_LOG}/")
     for place, bucket in (
         ("releases", resources.releases),

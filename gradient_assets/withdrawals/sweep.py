@@ -24,15 +24,18 @@ from gradient_assets.contact_sheet import shown_on
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.reasons import Reason
 from gradient_assets.hospitals import Hospital
-from gradient_assets.review.decisions import decisions_bucket
+from gradient_assets.integrity.given import note_again
+from gradient_assets.review.decisions import DecisionLog, decisions_of
 from gradient_assets.tables import (
     ALL_TABLES,
     DICOM_METADATA,
     IDENTIFIED_REPORTS,
     MADE_IDENTIFIED_REPORTS,
     MADE_METADATA,
+    MADE_RELEASE,
     REFUSED_IDENTIFIED_REPORTS,
     REFUSED_METADATA,
+    REFUSED_RELEASE,
     RELEASE_MANIFEST,
     TableSpec,
 )
@@ -262,7 +265,8 @@ def settle_release(
     release: str,
     specs: Sequence[TableSpec],
 ) -> None:
-    """The same for a stage over a release: everything of an instance of theirs goes, in all tables of the stage.
+    """The same for a stage over a release: everything of an instance of theirs goes, in all tables of the stage, and it is
+    put down as left out.
 
     A recipient who is newer than the withdrawal has no traces; the object that an instance was made from has.
     """
@@ -277,8 +281,24 @@ def settle_release(
             for row in batch.to_pylist()
             if withdrawn.owns(spec, row)
         }
+        if tokens:
+            _put_down_of_release(warehouse, release, tokens)
         for spec in specs if tokens else ():
             warehouse.replace(spec, release, shards=[], drop_tokens=tokens)
+
+
+def _put_down_of_release(warehouse: Warehouse, release: str, tokens: set[str]) -> None:
+    """That these instances of the cohort are left out as withdrawn: the release has to add up."""
+    same = [name for name in REFUSED_RELEASE.column_names if name in MADE_RELEASE.column_names]
+    fixed = {"stage": "release_dicoms", "object_key": "", "reason": Reason.WITHDRAWN.value, "detail": ""}
+    rows = [
+        {name: row[name] for name in same} | fixed
+        for batch in warehouse.scan(MADE_RELEASE, release)
+        for row in batch.to_pylist()
+        if row[WORK_TOKEN] in tokens
+    ]
+    table = pa.Table.from_pylist(rows, REFUSED_RELEASE.arrow_schema)
+    _replace(warehouse, REFUSED_RELEASE, release, iter([table]), tokens)
 
 
 def forget_unread(warehouse: Warehouse, hospital_id: str) -> int:
@@ -291,6 +311,8 @@ def forget_unread(warehouse: Warehouse, hospital_id: str) -> int:
     }
     if tokens:
         warehouse.replace(REFUSED_METADATA, hospital_id, shards=[], drop_tokens=tokens)
+    accounted = sum(warehouse.count(spec, hospital_id) for spec in (DICOM_METADATA, REFUSED_METADATA))
+    note_again(warehouse, hospital_id, DICOM_METADATA.name, accounted)
     return len(tokens)
 
 
@@ -322,15 +344,13 @@ def sweep_thumbnails(withdrawn: Withdrawn, bucket: Bucket) -> int:
     return len(keys)
 
 
-def decisions_about(withdrawn: Withdrawn, resources: Resources) -> list[str]:
-    """Keys of the review decisions about withdrawn patients' objects."""
-    objects = withdrawn.traces.objects
-    bucket = decisions_bucket(resources, withdrawn.hospital.id)
-    return [stat.key for stat in bucket.listing() if stat.key.removesuffix(".json") in objects]
+def decisions_about(withdrawn: Withdrawn, resources: Resources) -> int:
+    """How many review decisions about withdrawn patients' objects stand.  Raises `ReviewError`."""
+    return len(withdrawn.traces.objects & decisions_of(resources, withdrawn.hospital.id).keys())
 
 
 def sweep_decisions(withdrawn: Withdrawn, resources: Resources) -> int:
-    """Delete them; returns how many there were."""
-    keys = decisions_about(withdrawn, resources)
-    decisions_bucket(resources, withdrawn.hospital.id).delete(keys)
-    return len(keys)
+    """Take them back; returns how many there were.  The log keeps what it says of their pseudonyms.  Raises `ReviewError`."""
+    if not decisions_about(withdrawn, resources):
+        return 0  # nor is a key asked for where nobody reviewed
+    return DecisionLog.of(resources, withdrawn.hospital).take_back(withdrawn.traces.objects)

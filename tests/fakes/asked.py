@@ -30,7 +30,7 @@ RELEASE = SimpleNamespace(
 )
 ASKING = {
     "gradient_assets/audit_sample.py": [lambda asked: audit_of(asked.warehouse, "st-mary")],
-    "gradient_assets/assets/public.py": [lambda asked: public._cohort(asked, RELEASE)],
+    "gradient_assets/assets/public.py": [lambda asked: public._cohort(asked, [], RELEASE)],
     "gradient_assets/assets/deidentified.py": [
         lambda asked: deidentified._sums(asked, "deidentified.pixel_text", "st-mary", "boxes"),
         lambda asked: deidentified._boxes(asked, "st-mary"),

@@ -18,7 +18,7 @@ from gradient_assets.deid.headers import Profile, replaced_uid
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.pixels import FoundText
 from gradient_assets.hospitals import Hospital, load_registry
-from gradient_assets.integrity.recorded import recorded_warehouse, writing_objects
+from gradient_assets.integrity.recorded import committing, recorded_warehouse
 from gradient_assets.pipelines.known import gather
 from gradient_assets.pipelines.metadata import CleanHeaders, ReadHeaders
 from gradient_assets.pipelines.shards import StagingPlace
@@ -162,7 +162,7 @@ class SmallHome:
             result = StepRunner(step, {"st-mary": self.hospital}, places).run(list(items))
             assert not [name for name in result.counts if name.startswith("refused")], result.counts
             bucket = self.resources.thumbnails
-            with writing_objects(warehouse, step.made, "st-mary"):
+            with committing(warehouse, step.made, "st-mary"):
                 for stat in list(objects.bucket.listing()):
                     bucket.put(stat.key, objects.bucket.get(stat.key))
                 for spec in (step.refusals, step.made, *step.beside, step.output):

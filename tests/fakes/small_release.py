@@ -20,6 +20,8 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from gradient_assets.hospitals import Registry, load_registry
+from gradient_assets.integrity import given
+from gradient_assets.integrity.recorded import recorded_warehouse
 from gradient_assets.releases import CheckOutcome, Release, keep_outcome, manifest_digest, save_release
 from gradient_assets.releases.delivery import Gate
 from gradient_assets.releases.evidence import gather_evidence
@@ -164,8 +166,15 @@ class Made:
                 for row, person in zip(common, people, strict=True)
             ],
         )
+        self.note(len(people))
         if checked:
             self.check()
+
+    def note(self, instances: int) -> None:
+        """How many instances the cohort had when the release was made."""
+        key = self.resources.key(RELEASE.secret_name)
+        warehouse = recorded_warehouse(self.resources, RELEASE.name, key, "made", "release")
+        given.note(warehouse, RELEASE.name, "release_dicoms", instances, "")
 
     def check(self, *, failing: str = "", idle: tuple[str, str] | None = None, accepted: int = 0) -> None:
         """What the blocking checks leave, over what the release holds now; `idle` is one that looked at nothing."""

@@ -7,10 +7,11 @@ import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -189,6 +190,15 @@ def _rows(path: Path) -> object:
         return table.num_rows, hashlib.sha256(path.read_bytes()).hexdigest()
     kept = table.drop_columns([name for name in OWN if name in table.column_names])
     return sorted(json.dumps(row, sort_keys=True, default=str) for row in kept.to_pylist())
+
+
+def runs_that_seem_to_go_on(home: Path) -> int:
+    """How many of Dagster's runs have no end."""
+    with closing(sqlite3.connect(home / "dagster/history/runs.db")) as storage:
+        ((number,),) = storage.execute(
+            "SELECT count(*) FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
+        )
+    return int(number)
 
 
 def left_over(home: Path) -> list[str]:

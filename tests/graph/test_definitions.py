@@ -172,5 +172,5 @@ def test_dagster_yaml_at_the_top_is_the_one_that_the_command_writes():
 
 
 def test_the_platforms_run_tags_are_on_the_boundarys_list():
-    source = (ROOT / "gradient_assets/automation/arrival.py").read_text()
-    assert set(re.findall(r'"(gradient/[a-z_]+)"', source)) <= set(RUN_TAGS)
+    sources = [ROOT / f"gradient_assets/{name}.py" for name in ("automation/arrival", "deployment/launching")]
+    assert {tag for path in sources for tag in re.findall(r'"(gradient/[a-z_]+)"', path.read_text())} == set(RUN_TAGS)

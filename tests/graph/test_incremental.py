@@ -67,6 +67,18 @@ def metadata_of(home: Home, asset: str) -> dict:
         return {name: value.value for name, value in found.items()}
 
 
+def remembered_since(home: Home, asset: str, check: str) -> str:
+    """What the last outcome of a blocking check says of itself."""
+    import dagster as dg
+
+    os.environ["DAGSTER_HOME"] = str(home.path / "dagster")
+    with dg.DagsterInstance.get() as instance:
+        key = dg.AssetCheckKey(dg.AssetKey(asset), check)
+        [record] = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+        assert record.evaluation.passed
+        return str(record.evaluation.metadata["gradient/remembered_since"].value)
+
+
 STAGES = ("dicom_metadata", "identified_reports", "deidentified_metadata", "deidentified_reports", "thumbnails")
 
 
@@ -78,6 +90,18 @@ def test_a_second_run_reads_nothing_and_changes_nothing(home):
         found = metadata_of(home, stage)
         assert found["gradient/processed"] == 0, stage
         assert found["gradient/reused"] == found["gradient/objects_in"] > 0, stage
+
+
+CHECKS = [("deidentified_metadata", "no_identifier_like_pattern"), ("final_table", "no_known_identifier")]
+
+
+@pytest.mark.parametrize(("asset", "check"), CHECKS)
+def test_a_check_of_what_is_the_same_names_the_run_that_searched(home, asset, check):
+    home.gradient(*RUN)
+    since = remembered_since(home, asset, check)
+    home.gradient(*RUN)
+    assert remembered_since(home, asset, check) == since
+    assert len(since) == 36
 
 
 def middle(call: Call, stage: str) -> int:

@@ -21,6 +21,7 @@ from tests.graph.forked import (
     last_change,
     left_over,
     made,
+    runs_that_seem_to_go_on,
 )
 
 pytestmark = pytest.mark.xdist_group("kills")
@@ -88,6 +89,7 @@ def test_killed_at_any_point_and_run_again_it_comes_to_the_same(commands, undist
     assert made(home) == undisturbed.after[name], place
     assert left_over(home) == [], place
     assert differences(home) == [], place
+    assert runs_that_seem_to_go_on(home) == 0, place
     shutil.rmtree(home)
 
 
@@ -96,4 +98,5 @@ def test_a_kill_leaves_something_unfinished(commands, undisturbed, tmp_path):
     home = copied(undisturbed.before["run"], tmp_path / "home")
     commands.run(Call(home, CHAIN["run"], undisturbed.changes["run"] // 2), expect=KILLED)
     assert left_over(home)
+    assert runs_that_seem_to_go_on(home) == 1
     assert made(home) != undisturbed.after["run"]

@@ -10,8 +10,11 @@ from gradient_assets.automation.jobs import DELIVERY_JOB, RELEASE_JOB
 from gradient_assets.cli import main
 from gradient_assets.definitions import build_defs
 from gradient_assets.pipelines.stage import StageCounts, StageRun
+from gradient_assets.releases import ReleaseError
+from gradient_assets.releases.delivery import Gate
 from gradient_assets.releases.manifest import manifest_rows
 from gradient_assets.releases.verification import BEFORE_REPORT, NEEDED
+from gradient_assets.tables import PROD
 from tests.fakes.small_release import AUTHOR, OTHER, RELEASE, Made, Person
 from tests.graph.forked import ForkedHome
 
@@ -86,6 +89,19 @@ def test_a_revoked_release_is_neither_made_nor_reported_again(made):
         assert "was revoked" in run(made, "__ASSET_JOB", *assets)[assets[0]]
 
 
+def test_a_release_of_a_hospital_whose_checks_never_ran_is_not_begun(made):
+    made.put_prod([Person(1), Person(2)])
+    failed = run(made, "__ASSET_JOB", "release_dicoms", "release_manifest")["release_dicoms"]
+    assert "no_known_identifier of prod of 'st-mary' never ran" in failed
+
+
+def test_a_cohort_of_a_hospital_that_the_registry_has_not_is_refused(made):
+    row = {"hospital_id": "gone", "sop_instance_uid": "2.25.9", "modality": "CT", "study_description": "HEAD"}
+    made.put(PROD, [row], "gone")
+    failed = run(made, "__ASSET_JOB", "release_dicoms", "release_manifest")["release_dicoms"]
+    assert "has 1 instances of hospitals that are not in the registry" in failed
+
+
 @pytest.mark.parametrize("during", ["run", "isolate"], ids=["while it is cleaned", "while it is searched"])
 def test_of_a_release_that_is_revoked_while_it_is_made_nothing_stays(made, monkeypatch, during):
     people = [Person(1), Person(2)]
@@ -94,7 +110,7 @@ def test_of_a_release_that_is_revoked_while_it_is_made_nothing_stays(made, monke
     class Cleaning(StageRun):
         """Writes objects and manifest, and is overtaken right before."""
 
-        def run(self, *_):
+        def run(self, *_, **__):
             return self.wrote("run")
 
         def isolate(self, *_):
@@ -107,11 +123,43 @@ def test_of_a_release_that_is_revoked_while_it_is_made_nothing_stays(made, monke
             return counts
 
     monkeypatch.setattr(public, "StageRun", Cleaning)
+    monkeypatch.setattr(public, "require_passed", lambda *_, **__: None)  # nobody has run this hospital
     made.put_prod(people)
     failed = run(made, "__ASSET_JOB", "release_dicoms", "release_manifest")["release_dicoms"]
     assert "was revoked meanwhile" in failed
     assert [stat.key for stat in made.resources.releases.listing(f"{RELEASE.prepared}/")] == []
     assert manifest_rows(made.resources.warehouse, RELEASE.name) == []
+
+
+def test_of_a_release_that_is_revoked_while_its_page_is_laid_no_page_stays(made, monkeypatch):
+    verify = public.Gate.verify
+
+    def overtaken(gate, by, manifest, report):
+        standing = verify(gate, by, manifest, report)
+        made.gate.revoke(OTHER, "recalled")
+        made.resources.releases.under(RELEASE.pages).put(
+            "report.html", report
+        )  # as if laid after the revocation had deleted
+        return standing
+
+    monkeypatch.setattr(public.Gate, "verify", overtaken)
+    assert "was revoked meanwhile" in run(made, "__ASSET_JOB", "release_report")["release_report"]
+    assert [stat.key for stat in made.resources.releases.listing(f"{RELEASE.pages}/")] == []
+
+
+def test_a_page_that_is_laid_after_the_revocation_goes_again(made):
+    class Overtaken(Gate):
+        """Is overtaken between the question and the page."""
+
+        def require_not_revoked(self):
+            standing = super().require_not_revoked()
+            made.gate.revoke(OTHER, "recalled")
+            return standing
+
+    gate = Overtaken(made.resources, made.gate.rules, RELEASE)
+    with pytest.raises(ReleaseError, match="was revoked meanwhile"):
+        gate.verify(OTHER, b"manifest", b"report")
+    assert [stat.key for stat in made.resources.releases.listing(f"{RELEASE.pages}/")] == []
 
 
 def test_every_blocking_check_before_the_report_is_needed(made):

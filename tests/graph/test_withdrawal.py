@@ -15,7 +15,7 @@ from gradient_assets.pipelines.known import gather
 from gradient_assets.pipelines.metadata import CleanHeaders, ReadHeaders
 from gradient_assets.releases import load_release
 from gradient_assets.releases.delivery import Gate
-from gradient_assets.review.decisions import Decision, decisions_bucket, save_decision, seals_of
+from gradient_assets.review.decisions import Decision, DecisionLog
 from gradient_assets.tables import (
     ALL_TABLES,
     DEIDENTIFIED_METADATA,
@@ -79,8 +79,7 @@ def put_decision(home: Home) -> None:
     (row,) = (row for row in rows(home, DICOM_METADATA, HOSPITAL) if row["object_key"] == "a/one.dcm")
     name = identity_of(home).token("object", row["object_key"])
     decision = Decision(name, "0" * 32, "accept", (), "Ada", "2026-01-01T00:00:00+00:00", drawn_by_chance=False)
-    seals = seals_of(home.resources, home.registry.get(HOSPITAL))
-    save_decision(decisions_bucket(home.resources, HOSPITAL), seals, decision)
+    DecisionLog.of(home.resources, home.registry.get(HOSPITAL)).keep(decision)
 
 
 def rows(home: Home, spec, partition=None):

@@ -6,8 +6,8 @@ from gradient_assets.cli.doctor import examine
 
 
 def findings(monkeypatch, tmp_path, **environ):
-    for name in ("GRADIENT_TEXT_FINDER", "GRADIENT_SECOND_FINDER", "GRADIENT_EASYOCR_MODELS", "GRADIENT_HOSPITALS"):
-        monkeypatch.delenv(name, raising=False)
+    for name in ("TEXT_FINDER", "SECOND_FINDER", "VERIFYING_READER", "EASYOCR_MODELS", "HOSPITALS"):
+        monkeypatch.delenv(f"GRADIENT_{name}", raising=False)
     for name, value in {"GRADIENT_HOME": str(tmp_path), **environ}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
@@ -18,7 +18,8 @@ def test_the_default_finders_are_opened_and_named(monkeypatch, tmp_path):
     told = findings(monkeypatch, tmp_path)
     assert told["text finder"].found.startswith("rapid (ppocr-v6-small")
     assert told["second finder"].found.startswith("rapid-v4 (ppocr-v4")
-    assert not told["text finder"].mend + told["second finder"].mend
+    assert told["verifying reader"].found.startswith("rapid-v3 (ppocr-v3")
+    assert not told["text finder"].mend + told["second finder"].mend + told["verifying reader"].mend
 
 
 @pytest.mark.parametrize(("languages", "file"), [("en", "english_g2.pth"), ("en,de", "latin_g2.pth")])
@@ -36,6 +37,13 @@ def test_what_other_finders_would_need_is_told_and_is_no_fault(monkeypatch, tmp_
     assert not other.mend
 
 
-def test_no_second_look_is_said_and_is_no_fault(monkeypatch, tmp_path):
-    second = findings(monkeypatch, tmp_path, GRADIENT_SECOND_FINDER="none")["second finder"]
-    assert (second.found, second.mend) == ("none: releases are looked at once", "")
+@pytest.mark.parametrize(
+    ("variable", "what", "said"),
+    [
+        ("GRADIENT_SECOND_FINDER", "second finder", "none: releases are looked at once"),
+        ("GRADIENT_VERIFYING_READER", "verifying reader", "none: nobody reads the pictures that were written"),
+    ],
+)
+def test_an_engine_that_is_left_out_is_said_and_is_no_fault(monkeypatch, tmp_path, variable, what, said):
+    told = findings(monkeypatch, tmp_path, **{variable: "none"})[what]
+    assert (told.found, told.mend) == (said, "")

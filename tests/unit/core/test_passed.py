@@ -9,6 +9,7 @@ from gradient_assets.assets.passed import require_passed
 
 HOSPITALS = dg.StaticPartitionsDefinition(["st-mary", "lakeside"])
 REPORTS, JOINED = dg.AssetKey("deidentified_reports"), dg.AssetKey("final_table")
+OF_ALL = dg.AssetKey("release_dicoms")
 CHECKS = ("no_known_identifier", "no_identifier_like_pattern")
 
 
@@ -28,11 +29,19 @@ class Graph:
         def joined(context: dg.AssetExecutionContext) -> None:
             require_passed(context, "deidentified_reports")
 
+        @dg.asset(key=OF_ALL, deps=[dg.AssetDep(REPORTS, partition_mapping=dg.AllPartitionMapping())])
+        def of_all(context: dg.AssetExecutionContext) -> None:
+            require_passed(context, "deidentified_reports", of={"st-mary", "lakeside"})
+
         checks = [self._check(name) for name in CHECKS]
         unchecked = dg.define_asset_job("unchecked", dg.AssetSelection.assets(REPORTS).without_checks())
-        whole = dg.define_asset_job("whole", dg.AssetSelection.all())
+        whole = dg.define_asset_job("whole", dg.AssetSelection.assets(REPORTS, JOINED))
+        both = dg.define_asset_job("both", dg.AssetSelection.assets(OF_ALL))
         self.defs = dg.Definitions(
-            [reports, joined], asset_checks=checks, jobs=[whole, unchecked], executor=dg.in_process_executor
+            [reports, joined, of_all],
+            asset_checks=checks,
+            jobs=[whole, unchecked, both],
+            executor=dg.in_process_executor,
         )
 
     def _check(self, name: str) -> dg.AssetChecksDefinition:
@@ -56,9 +65,17 @@ class Graph:
         tags = {"dagster/partition": "st-mary"}
         return self.instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
 
+    def why_not_of_all(self) -> str:
+        """What the asset over both partitions says."""
+        job = self.defs.resolve_job_def("both")
+        return self._said(job.execute_in_process(instance=self.instance, raise_on_error=False))
+
     def why_not(self) -> str:
         """What the second asset says when it is made alone; blank when it was made."""
-        done = self.make(JOINED)
+        return self._said(self.make(JOINED))
+
+    @staticmethod
+    def _said(done: dg.ExecuteInProcessResult) -> str:
         said = [event.step_failure_data.user_failure_data for event in done.all_events if event.is_step_failure]
         return "" if done.success else said[0].description
 
@@ -133,3 +150,16 @@ def test_a_run_goes_on_after_its_own_checks_while_another_one_is_planned(graph):
     graph.outcomes = PlansAnother()
     assert graph.make().success
     assert "has not ended" in graph.why_not()
+
+
+def test_what_rests_on_several_hospitals_asks_in_the_partition_of_each(graph):
+    assert graph.make(REPORTS).success
+    said = graph.why_not_of_all()
+    assert "no_known_identifier of deidentified_reports of 'lakeside' never ran" in said
+    assert "st-mary" not in said
+    graph.outcomes["no_known_identifier"] = dg.AssetCheckResult(passed=False)
+    graph.make(REPORTS, hospital="lakeside")
+    assert "no_known_identifier of deidentified_reports of 'lakeside' failed" in graph.why_not_of_all()
+    graph.outcomes.clear()
+    assert graph.make(REPORTS, hospital="lakeside").success
+    assert graph.why_not_of_all() == ""

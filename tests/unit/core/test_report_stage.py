@@ -20,7 +20,7 @@ from gradient_assets.pipelines.reports import SURROGATE_DRAWS, CleanReports, Rea
 from gradient_assets.pipelines.shards import StagingPlace
 from gradient_assets.pipelines.steps import Emitted, RefusedRecord, WorkItem
 from gradient_assets.pipelines.worklist import write_everyone
-from gradient_assets.tables import DEIDENTIFIED_REPORTS, REFUSED_DEIDENTIFIED_REPORTS
+from gradient_assets.tables import DEIDENTIFIED_REPORTS, REFUSED_DEIDENTIFIED_REPORTS, REPORT_FILES
 from resources.buckets.object_store import Bucket, BucketAddress
 
 COLUMNS = {"report_id": "Id", "text": "Report", "patient_id": "MRN", "patient_name": "Name"}
@@ -168,7 +168,8 @@ def test_rows_in_are_rows_out_and_refused(tmp_path):
     bucket = Bucket(BucketAddress(str(tmp_path)))
     reader, etag = ReadReports(HOSPITAL, bucket), bucket.stat("a.csv").etag
     work = WorkItem(work_token="0" * 32, object_key="a.csv", etag=etag, size=len(content), hospital_id="st-mary")
-    found = list(reader.apply(work))
+    *found, counted = reader.apply(work)
+    assert (counted.into, counted.row["records"]) == (REPORT_FILES, 6)
     assert Counter(type(one) for one in found) == {Emitted: 2, RefusedRecord: 4}
     numbers = [one.row["row_number"] if isinstance(one, Emitted) else one.row_number for one in found]
     assert numbers == [1, 2, 3, 4, 5, 6]

@@ -1,4 +1,7 @@
-"""What is searched for: also ids that only the crosswalk remembers, and nothing that was forgotten."""
+"""What is searched for: UIDs as sent, also ids that only the crosswalk remembers, and nothing that was forgotten or is kept."""
+
+import json
+from dataclasses import replace
 
 import pytest
 
@@ -56,3 +59,62 @@ def test_a_row_that_was_changed_stops_the_search(gone):
     gone._replace(CROSSWALK, rows, ())
     with pytest.raises(CrosswalkError, match="does not open"):
         kinds(gone, "MRN-77120")
+
+
+ROOT = "1.2.826.0.1.3680043.8.498"
+STUDY, INSTANCE, REFERENCE, DEVICE, OF_REPORT = (
+    f"{ROOT}.{number}" for number in (771201, 771202, 771203, 771204, 771205)
+)
+NESTED = {
+    "00081140": {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": [None, REFERENCE]}}]},
+    "00181002": {"vr": "UI", "Value": [DEVICE]},
+}
+UIDS = (STUDY, INSTANCE, REFERENCE, DEVICE, OF_REPORT)
+PROFILE = "name: {0}\nedition: 2026a\ndates: year\nbirth_date: empty\noptions: [{0}]\n"
+
+
+def send_uids(tables, separators=(",", ":")):
+    sent = header("a", "MRN-77120", STUDY, INSTANCE, more=NESTED)
+    written = {
+        "header_json": json.dumps(json.loads(sent["header_json"]), separators=separators),
+        "identifiers_json": "{}",
+    }
+    tables.send(DICOM_METADATA, sent | written)
+    tables.send(IDENTIFIED_REPORTS, report("b", 1, "REP-90310", "MRN-77120", study=OF_REPORT))
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_every_uid_as_sent_is_found_before_the_crosswalk_has_it(tables, separators):
+    send_uids(tables, separators)
+    assert [uid for uid in UIDS if kinds(tables, f"see {uid}.") != {"uid"}] == []
+    assert not kinds(tables, "1.2.840.10008.5.1.4.1.1.2")
+
+
+def test_a_uid_of_an_object_that_is_gone_is_found_until_it_is_forgotten(tables):
+    send_uids(tables)
+    tables.update()
+    for spec in (DICOM_METADATA, IDENTIFIED_REPORTS):
+        tables.gone(spec, *tables.warehouse.tokens(spec, HOSPITAL))
+    assert [uid for uid in UIDS if kinds(tables, uid) != {"uid"}] == []
+    forget(tables.warehouse, HOSPITAL, [row["patient_pseudonym"] for row in tables.rows()])
+    assert not kinds(tables, " ".join(UIDS))
+
+
+@pytest.mark.parametrize(
+    ("option", "kept"), [("retain_uids", UIDS), ("retain_device_identity", (DEVICE,)), ("clean_descriptors", ())]
+)
+def test_a_uid_that_the_profile_keeps_is_no_finding(tables, option, kept):
+    send_uids(tables)
+    tables.update()
+    (tables.path / "own.yaml").write_text(PROFILE.format(option))
+    hospital = replace(tables.hospital, profile=str(tables.path / "own.yaml"))
+    index = index_of(tables.resources, [hospital])
+    assert [uid for uid in UIDS if not index.search_text(uid)] == list(kept)
+
+
+def test_what_one_hospitals_profile_keeps_is_no_finding_in_a_release_of_both(tables):
+    send_uids(tables)
+    (tables.path / "own.yaml").write_text(PROFILE.format("retain_device_identity"))
+    both = [tables.hospital, replace(tables.hospital, profile=str(tables.path / "own.yaml"))]
+    index = index_of(tables.resources, both)
+    assert [uid for uid in UIDS if not index.search_text(uid)] == [DEVICE]

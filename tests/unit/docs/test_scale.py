@@ -92,10 +92,12 @@ def test_checks_are_all_steps_beside_the_stages():
     assert row == "| Prism | 1,000 | 30 | 8 | 10 | 5 | 40 | 300 | 200 | 2 | 50 |"
 
 
-def test_pieces_add_up_with_those_that_are_done_twice():
-    again = replace(FLAT, again=True, pieces={"listing": 0.02, "search for patterns": 0.5})
+def test_pieces_add_up_as_often_as_they_are_done():
+    again = replace(
+        FLAT, again=True, pieces={"listing": 0.02, "verdicts of the stage": 0.5, "search for patterns": 1.0}
+    )
     rows = scale_page.pieces_table(Figures(2, 0.0, [again])).splitlines()[2:]
-    assert [row.split(" | ")[3] for row in rows] == ["2", "100", "102"]
+    assert [row.split(" | ")[3] for row in rows] == ["2", "50", "0", "52"]
 
 
 def test_a_page_without_a_place_for_the_tables_is_left_alone(tmp_path, monkeypatch):

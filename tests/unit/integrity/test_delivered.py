@@ -6,7 +6,7 @@ import json
 import pytest
 
 from gradient_assets import boundary
-from gradient_assets.integrity.recorded import recorded_warehouse, writing_objects
+from gradient_assets.integrity.recorded import committing, recorded_warehouse
 from gradient_assets.pipelines.shards import ShardWriter, StagingPlace
 from gradient_assets.releases import Release, save_release
 from gradient_assets.releases.manifest import as_csv, digest_of, manifest_rows
@@ -72,7 +72,7 @@ def make(home, objects, run_id="r1"):
     with (
         warehouse.staging("identified", "spring") as private,
         warehouse.staging("public", "spring") as visible,
-        writing_objects(warehouse, MADE_RELEASE, "spring"),
+        committing(warehouse, MADE_RELEASE, "spring"),
     ):
         writer = ShardWriter(
             {

@@ -161,7 +161,7 @@ CASES = [
     of_action("header X: what nobody knows", Action.REMOVE, 0x001021F0, "LO", "Tamarind Brethren"),
     of_action("header Z: what nobody knows", Action.EMPTY, 0x00120050, "LO", "WEEK 77Q"),
     of_action("header D: what nobody knows", Action.DUMMY, 0x00120010, "LO", "Tamarind Biologics"),
-    of_action("header U: a reference", Action.UID, 0x00200052, "UI", "1.2.3.4.300"),
+    of_action("header U: a reference", Action.UID, 0x00200052, "UI", f"{STUDY_UID}.300"),
     of_action("header U: a column", Action.UID, 0x0020000D, "UI", "1.2.3.4.200"),
     of_action("patient's name", Action.PATIENT_NAME, 0x00100010, "PN", "Quillfeather^Zebulon"),
     of_action("patient id", Action.PATIENT_ID, 0x00100020, "LO", PATIENT_ID),

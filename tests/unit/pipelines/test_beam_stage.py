@@ -8,8 +8,10 @@ import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import PipelineVisitor
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gradient_assets.deid.headers import Profile
+from gradient_assets.integrity.records import engine_versions
 from gradient_assets.pipelines import beam_stage
 from gradient_assets.pipelines.beam_stage import PLAN, ApplyStep, PlacedPlan, StagePlan, WriteManifest, read_progress
 from gradient_assets.pipelines.metadata import CleanHeaders
@@ -78,6 +80,39 @@ def test_a_plan_that_was_changed_is_not_unpickled(plan, place, chunk):
     place.bucket.put(PLAN, place.bucket.get(PLAN) + b"more")
     with pytest.raises(PoolError, match="its plan was changed"):
         list(ApplyStep(placed).process(chunk))
+
+
+def worker_with(monkeypatch, **versions):
+    monkeypatch.setattr(beam_stage, "engine_versions", lambda: engine_versions() | versions)
+
+
+@pytest.mark.parametrize("name", ["package", "headers", "pixels", "text"])
+def test_a_worker_of_another_version_does_nothing_and_says_so_in_a_line(plan, place, chunk, monkeypatch, name):
+    placed = PlacedPlan.of(plan)
+    before = {stat.key for stat in place.bucket.listing()}
+    worker_with(monkeypatch, **{name: "0.0.9"})
+    with pytest.raises(
+        PoolError, match=rf"another version than the platform \({name} 0\.0\.9 instead of [\d.]+\)"
+    ) as caught:
+        list(ApplyStep(placed).process(chunk))
+    assert "\n" not in str(caught.value)
+    assert beam_stage.read_failure(place) == str(caught.value), "the run's log says the same"
+    assert {stat.key for stat in place.bucket.listing()} == before | {beam_stage.FAILURE}
+
+
+class Bomb:
+    """Fails the test when it is unpickled."""
+
+    def __reduce__(self):
+        return pytest.fail, ("it was unpickled",)
+
+
+@pytest.mark.parametrize("versions", [b"", b"no JSON\n", b"{}\n", b'{"package": "0.1.0"}\n'])
+def test_a_plan_that_does_not_say_all_versions_is_not_unpickled(place, versions):
+    opener, nonce = AESGCM.generate_key(256), bytes(12)
+    place.bucket.put(PLAN, nonce + AESGCM(opener).encrypt(nonce, versions + pickle.dumps(Bomb()), None))
+    with pytest.raises(PoolError, match="another version than the platform"):
+        PlacedPlan(place, "thumbnails", opener).get()
 
 
 class Unwritable(Bucket):

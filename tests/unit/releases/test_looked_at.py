@@ -12,10 +12,9 @@ from gradient_assets.releases.evidence import gather_evidence
 from gradient_assets.review.decisions import (
     AddedBox,
     Decision,
+    DecisionLog,
     ReviewError,
     decisions_bucket,
-    save_decision,
-    seals_of,
 )
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DICOM_METADATA
 from tests.fakes.small_home import PlantedFinder
@@ -67,7 +66,7 @@ class Reviewed:
         (item,) = (i for i in source.pixels(version) if i["object_key"] == f"quillfeather/{number}.dcm")
         boxes = (AddedBox(1, 1, 2, 2),) if verdict == "box" else ()
         one = Decision(item["object_pseudonym"], item["work_token"], verdict, boxes, "Ada", AT, by_chance)
-        save_decision(decisions_bucket(resources, HOSPITAL), seals_of(resources, hospital), one)
+        DecisionLog.of(resources, hospital).keep(one)
 
     def use_finder(self, version):
         self.made.resources.__dict__["text_finder"] = PlantedFinder(version=version)
@@ -173,5 +172,5 @@ def test_a_decision_without_a_seal_stops_the_report(reviewed):
     bucket = decisions_bucket(reviewed.made.resources, HOSPITAL)
     (stat,) = bucket.listing()
     bucket.put(stat.key, bucket.get(stat.key).replace(b"Ada", b"Eve"))
-    with pytest.raises(ReviewError, match="was not made here"):
+    with pytest.raises(ReviewError, match="changed after it was written"):
         reviewed.made.report()

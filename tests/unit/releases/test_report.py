@@ -11,7 +11,7 @@ from gradient_assets.releases.pictures import chosen_keys, pictures_of
 from gradient_assets.releases.report import without_pictures
 from gradient_assets.releases.revision import code_revision, package_version
 from gradient_assets.releases.verification import NEEDED, PIXELS
-from gradient_assets.tables import RELEASE_FACTS
+from gradient_assets.tables import REFUSED_RELEASE, RELEASE_FACTS
 from tests.fakes.small_release import OTHER, RELEASE, Made, Person
 
 
@@ -132,6 +132,24 @@ def test_facts_of_other_rows_are_no_evidence(made):
     made.put(RELEASE_FACTS, [])
     with pytest.raises(ReleaseError, match="does not belong to what it holds"):
         made.report()
+
+
+@pytest.mark.parametrize("instances", [2, 4, None])
+def test_a_release_that_does_not_add_up_to_its_cohort_is_no_evidence(made, instances):
+    made.note(instances)
+    with pytest.raises(ReleaseError, match=r"does not add up: release_dicoms: .* instances in, 3 out, 0 quarantined"):
+        made.report()
+
+
+def test_the_report_shows_what_became_of_each_instance_of_the_cohort(made):
+    left_out = [{"reason": reason, "work_token": reason} for reason in ("original_gone", "withdrawn", "not_dicom")]
+    made.put(REFUSED_RELEASE, [{"release": RELEASE.name, "hospital_id": "st-mary", **row} for row in left_out])
+    made.note(6)
+    page = made.report().decode()
+    assert "<b>6</b> instances = 3 objects of this release + 2 quarantined (annex) + 1 left out as withdrawn." in page
+    assert "2 objects of the cohort were quarantined" in page
+    assert page.count("<td>original_gone</td>") == 1
+    assert "<td>withdrawn</td>" not in page
 
 
 def test_a_release_of_nothing_is_not_verified(tmp_path):

@@ -1,14 +1,20 @@
 """Settings: defaults, refusals, and that nothing is opened before it is used."""
 
+from contextlib import suppress
+from itertools import product
+
 import pytest
 
-from gradient_assets.deid.pixels import MissingWeightsError, RapidTextFinder, ResidualTextFinder
+from gradient_assets.deid.pixels import MissingWeightsError, RapidTextFinder, ResidualTextFinder, VerifyingTextFinder
 from gradient_assets.store_settings import StoreSettings
 from resources import SETTINGS, Settings, SettingsError, resources_for
 from resources.vault import AwsVault, FileVault, GoogleVault
 from resources.vault_contract import KeyChanged, MissingKey
 from resources.warehouses.bigquery import BigQueryWarehouse
 from resources.warehouses.warehouse import EmbeddedWarehouse
+
+ENGINES = ("GRADIENT_TEXT_FINDER", "GRADIENT_SECOND_FINDER", "GRADIENT_VERIFYING_READER")
+CHOICES = {setting.name: setting.choices for setting in SETTINGS}
 
 
 class Hospital:
@@ -84,6 +90,8 @@ def test_what_is_missing_is_named_when_it_is_needed(tmp_path, missing):
         ("GRADIENT_BUCKET_CREDENTIALS", "none"),
         ("GRADIENT_TEXT_FINDER", "none"),
         ("GRADIENT_SECOND_FINDER", "rapid"),
+        ("GRADIENT_SECOND_FINDER", "rapid-v3"),
+        ("GRADIENT_VERIFYING_READER", "rapid"),
     ],
 )
 def test_a_value_that_is_no_choice_is_refused_with_the_choices(name, value):
@@ -92,18 +100,47 @@ def test_a_value_that_is_no_choice_is_refused_with_the_choices(name, value):
     assert "expected one of" in str(caught.value)
 
 
-def test_by_default_two_models_look_at_a_release(tmp_path):
+def test_by_default_two_models_clean_a_release_and_a_third_reads_it(tmp_path):
     opened = resources(tmp_path)
-    assert (type(opened.text_finder), type(opened.second_finder)) == (RapidTextFinder, ResidualTextFinder)
+    engines = (opened.text_finder, opened.second_finder, opened.verifying_reader)
+    assert tuple(map(type, engines)) == (RapidTextFinder, ResidualTextFinder, VerifyingTextFinder)
 
 
-def test_the_second_look_can_be_left_out(tmp_path):
-    assert resources(tmp_path, GRADIENT_SECOND_FINDER="none").second_finder is None
+@pytest.mark.parametrize(
+    ("variable", "engine"),
+    [("GRADIENT_SECOND_FINDER", "second_finder"), ("GRADIENT_VERIFYING_READER", "verifying_reader")],
+)
+def test_the_second_look_and_the_verification_can_each_be_left_out(tmp_path, variable, engine):
+    left_out = resources(tmp_path, **{variable: "none"})
+    opened = {name: getattr(left_out, name) for name in ("second_finder", "verifying_reader")}
+    assert opened.pop(engine) is None
+    assert None not in opened.values()
 
 
-def test_the_same_engine_twice_is_refused():
-    with pytest.raises(SettingsError, match="GRADIENT_SECOND_FINDER is 'tesseract' as GRADIENT_TEXT_FINDER"):
-        Settings.from_environment({"GRADIENT_TEXT_FINDER": "tesseract", "GRADIENT_SECOND_FINDER": "tesseract"})
+def test_the_reader_of_a_release_is_never_one_of_its_cleaners():
+    taken = set()
+    for chosen in product(*(CHOICES[name] for name in ENGINES)):
+        with suppress(SettingsError):
+            Settings.from_environment(dict(zip(ENGINES, chosen, strict=True)))
+            taken.add(chosen)
+    pairs = {(finder, second) for finder, second, _ in taken}
+    assert pairs == {*product(*(CHOICES[name] for name in ENGINES[:2]))} - {(one, one) for one in CHOICES[ENGINES[0]]}
+    for cleaners in pairs:
+        readers = {reader for finder, second, reader in taken if (finder, second) == cleaners}
+        assert readers == {*CHOICES[ENGINES[2]]} - set(cleaners) | {"none"}
+
+
+@pytest.mark.parametrize(
+    ("finder", "second", "reader", "told"),
+    [
+        ("tesseract", "tesseract", "none", "_SECOND_FINDER is 'tesseract' as GRADIENT_TEXT_FINDER"),
+        ("easyocr", "none", "easyocr", "_VERIFYING_READER is 'easyocr' as GRADIENT_TEXT_FINDER"),
+        ("rapid", "rapid-v4", "rapid-v4", "_VERIFYING_READER is 'rapid-v4' as GRADIENT_SECOND_FINDER"),
+    ],
+)
+def test_the_same_engine_twice_is_refused_with_both_variables(finder, second, reader, told):
+    with pytest.raises(SettingsError, match=told):
+        Settings.from_environment(dict(zip(ENGINES, (finder, second, reader), strict=True)))
 
 
 def test_a_finder_without_its_weight_files_is_refused_before_it_is_used(tmp_path):

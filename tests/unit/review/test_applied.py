@@ -6,14 +6,14 @@ import pytest
 
 from gradient_assets.pipelines.shards import StagingPlace
 from gradient_assets.pipelines.worker import StepRunner
-from gradient_assets.review.decisions import AddedBox, Decision, decisions_bucket, decisions_of, save_decision, seals_of
+from gradient_assets.review.decisions import AddedBox, Decision, DecisionLog, decisions_of
 from gradient_assets.tables import PIXEL_TEXT
 
 
 def decide(home, name, verdict, *boxes):
     at = "2026-01-02T03:04:05+00:00"
     one = Decision(home.pseudonym(name), "0" * 32, verdict, boxes, "Ada", at)
-    save_decision(decisions_bucket(home.resources, "st-mary"), seals_of(home.resources, home.hospital), one)
+    DecisionLog.of(home.resources, home.hospital).keep(one)
 
 
 def items(home, decisions):

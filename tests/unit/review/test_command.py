@@ -56,7 +56,7 @@ def test_a_decision_that_cannot_be_read_is_one_line(home):
     folder = home.path / "identified/release_requests/_reviews/st-mary"
     folder.mkdir(parents=True)
     (folder / f"{'a' * 32}.json").write_text("{")
-    assert "Restore the file" in refused(home, "-H", "st-mary")
+    assert "Restore the files" in refused(home, "-H", "st-mary")
 
 
 def test_a_busy_port_is_one_line(home):

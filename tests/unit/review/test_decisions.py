@@ -1,7 +1,7 @@
-"""What was decided is read back as it was, changes work tokens where it changes results, and no broken file is passed over."""
+"""What was decided is read back as it was, changes work tokens where it changes results, and no broken log is passed over."""
 
 import json
-from dataclasses import asdict
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
@@ -13,15 +13,13 @@ from gradient_assets.review.decisions import (
     MAX_BOXES,
     AddedBox,
     Decision,
+    DecisionLog,
     ReviewError,
     added_boxes,
     boxes_from,
     decisions_bucket,
     decisions_of,
-    forget_decision,
     reviewed_counts,
-    save_decision,
-    seals_of,
 )
 from resources import Settings, SettingsError, resources_for
 
@@ -59,9 +57,10 @@ def resources(tmp_path):
     return made
 
 
-def seals(resources, hospital_id="st-mary"):
+def log(resources, hospital_id="st-mary"):
+    """As a process that has just begun opens it."""
     registry = load_registry(resources.settings.home / "hospitals.yaml", home=resources.settings.home)
-    return seals_of(resources, registry.get(hospital_id))
+    return DecisionLog.of(resources, registry.get(hospital_id))
 
 
 @pytest.fixture
@@ -79,15 +78,16 @@ def bucket(resources):
         decision(drawn_by_chance=True),
     ],
 )
-def test_a_decision_is_read_as_it_was_saved(resources, bucket, one):
-    save_decision(bucket, seals(resources), one)
+def test_a_decision_is_read_as_it_was_kept(resources, one):
+    log(resources).keep(one)
     assert decisions_of(resources, "st-mary") == {OBJECT: one}
 
 
-def test_the_last_decision_about_an_instance_stands_alone(resources, bucket):
-    save_decision(bucket, seals(resources), decision("quarantine"))
-    save_decision(bucket, seals(resources), decision("accept"))
-    save_decision(bucket, seals(resources), decision(object_pseudonym=OTHER))
+def test_the_last_decision_about_an_instance_stands_alone(resources):
+    kept = log(resources)
+    kept.keep(decision("quarantine"))
+    kept.keep(decision("accept"))
+    kept.keep(decision(object_pseudonym=OTHER))
     assert {name: one.verdict for name, one in decisions_of(resources, "st-mary").items()} == {
         OBJECT: "accept",
         OTHER: "accept",
@@ -95,23 +95,58 @@ def test_the_last_decision_about_an_instance_stands_alone(resources, bucket):
 
 
 def test_a_decision_taken_back_is_gone_and_may_be_taken_back_twice(resources, bucket):
-    save_decision(bucket, seals(resources), decision())
-    forget_decision(bucket, OBJECT)
-    forget_decision(bucket, OBJECT)
+    kept = log(resources)
+    kept.keep(decision())
+    assert (kept.take_back([OBJECT, OTHER]), kept.take_back([OBJECT])) == (1, 0)
     assert decisions_of(resources, "st-mary") == {}
+    assert [stat.key for stat in bucket.listing()] == ["000001.json", "000002.json"]
 
 
-def test_hospitals_have_decisions_of_their_own(resources, bucket):
-    save_decision(bucket, seals(resources), decision())
+def test_a_decision_takes_the_place_of_those_under_former_names(resources):
+    kept = log(resources)
+    kept.keep(decision(object_pseudonym=OTHER))
+    kept.keep(decision("quarantine"), instead_of=[OTHER])
+    assert set(decisions_of(resources, "st-mary")) == {OBJECT}
+
+
+def test_hospitals_have_decisions_of_their_own(resources):
+    log(resources).keep(decision())
     assert decisions_of(resources, "st-mary-2") == {}
 
 
-def test_they_lie_in_the_identified_zone_alone(bucket, resources, tmp_path):
-    save_decision(bucket, seals(resources), decision())
-    assert [file.relative_to(tmp_path).parts[0] for file in tmp_path.rglob(f"{OBJECT}*")] == ["identified"]
+def test_they_lie_in_the_identified_zone_alone(resources, tmp_path):
+    log(resources).keep(decision())
+    assert [file.relative_to(tmp_path).parts[0] for file in tmp_path.rglob("000001.json")] == ["identified"]
     public = resources_for(Settings.from_environment({"GRADIENT_HOME": str(tmp_path), "GRADIENT_ZONES": "public"}))
     with pytest.raises(SettingsError):
         decisions_of(public, "st-mary")
+
+
+def test_two_reviewers_at_once_lose_no_decision(resources):
+    # Each has looked at the log before the other added to it.
+    first, second = log(resources), log(resources)
+    first.standing(), second.standing()
+    first.keep(decision("quarantine"))
+    second.keep(decision("quarantine", object_pseudonym=OTHER))
+    first.keep(decision("accept"))
+    assert {name: one.verdict for name, one in log(resources).standing().items()} == {
+        OBJECT: "accept",
+        OTHER: "quarantine",
+    }
+
+
+def test_many_writers_at_once_lose_no_decision(resources, bucket):
+    names = [f"{number:032x}" for number in range(24)]
+
+    def keep_some(mine):
+        kept = log(resources)
+        for name in mine:
+            kept.keep(decision(object_pseudonym=name))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(keep_some, [names[start::4] for start in range(4)]))
+    assert set(decisions_of(resources, "st-mary")) == set(names)
+    assert [stat.key for stat in bucket.listing()] == [f"{number:06}.json" for number in range(1, 25)]
 
 
 GOOD = {
@@ -123,13 +158,18 @@ GOOD = {
     "decided_at": AT,
     "drawn_by_chance": False,
 }
+MISSING, CHANGED, NONE = "an entry is missing", "an entry was changed", "an entry that is none"
 
 
-def refused(resources, shown):
-    with pytest.raises(
-        ReviewError, match=rf"hospital 'st-mary' can't be read, or was not made here: {shown}\. Restore"
-    ):
+def refused(resources, why):
+    with pytest.raises(ReviewError, match=rf"hospital 'st-mary' can't be relied on \({why}.*Restore the files") as told:
         decisions_of(resources, "st-mary")
+    assert "\n" not in str(told.value)
+
+
+def sealed(resources, content):
+    """An entry that the key's holder wrote, whatever it says."""
+    log(resources)._log.append(1, content, "")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +179,6 @@ def refused(resources, shown):
         {name: value for name, value in GOOD.items() if name != "verdict"},
         {**GOOD, "verdict": "perhaps"},
         {**GOOD, "verdict": ["quarantine"]},
-        {**GOOD, "object_pseudonym": OTHER},
         {**GOOD, "boxes": [BOX.as_dict()]},
         {**GOOD, "decided_at": "2026-01-02T03:04:05"},
         {**GOOD, "decided_at": None},
@@ -148,65 +187,129 @@ def refused(resources, shown):
         {**GOOD, "drawn_by_chance": 1},
     ],
 )
-def test_a_sealed_file_that_cannot_be_understood_stops_the_reading(resources, bucket, content):
-    bucket.put(f"{OBJECT}.json", seals(resources).closed(f"{OBJECT}.json", content))
-    refused(resources, f"{OBJECT}.json")
+def test_a_sealed_entry_that_cannot_be_understood_stops_the_reading(resources, content):
+    sealed(resources, {"decision": content, "taken_back": []})
+    refused(resources, NONE)
 
 
-def test_the_good_file_of_that_table_is_read(resources, bucket):
-    bucket.put(f"{OBJECT}.json", seals(resources).closed(f"{OBJECT}.json", GOOD))
+def test_an_entry_with_other_fields_stops_the_reading(resources):
+    sealed(resources, {"decision": GOOD})
+    refused(resources, NONE)
+
+
+def test_the_good_entry_of_that_table_is_read(resources):
+    sealed(resources, {"decision": GOOD, "taken_back": []})
     assert decisions_of(resources, "st-mary")[OBJECT].verdict == "quarantine"
 
 
-@pytest.mark.parametrize("file", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
-def test_a_file_that_is_no_sealed_file_stops_the_reading(resources, bucket, file):
-    bucket.put(f"{OBJECT}.json", file)
-    refused(resources, f"{OBJECT}.json")
+@pytest.mark.parametrize("file", [b"", b"{", b"[]", b"{}", b'{"seal": 1}', b"\xff", b"[" * 100_000])
+def test_a_file_that_is_no_entry_stops_the_reading(resources, bucket, file):
+    bucket.put("000001.json", file)
+    refused(resources, NONE)
 
 
-@pytest.mark.parametrize("verdict", ["accept", "quarantine"])
-def test_a_decision_without_a_seal_stops_the_reading(resources, bucket, verdict):
-    bucket.put(f"{OBJECT}.json", json.dumps({**GOOD, "verdict": verdict}).encode())
-    refused(resources, f"{OBJECT}.json")
+@pytest.fixture
+def three(resources, bucket):
+    """Quarantined, a box for another one, and that one accepted."""
+    kept = log(resources)
+    kept.keep(decision("quarantine"))
+    kept.keep(decision("box", [BOX], object_pseudonym=OTHER))
+    kept.keep(decision("accept", object_pseudonym=OTHER))
+    return [bucket.get(f"{number:06}.json") for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_decision_that_was_deleted_stops_the_reading(resources, bucket, three, number):
+    bucket.delete(f"{number:06}.json")
+    refused(resources, MISSING)
+
+
+@pytest.mark.parametrize(("number", "older"), [(2, 1), (3, 1), (3, 2)])
+def test_an_older_decision_put_in_place_of_a_newer_one_stops_the_reading(resources, bucket, three, number, older):
+    bucket.put(f"{number:06}.json", three[older - 1])
+    refused(resources, CHANGED)
+
+
+def test_an_older_decision_put_behind_the_others_stops_the_reading(resources, bucket, three):
+    bucket.put("000004.json", three[1])
+    refused(resources, CHANGED)
+
+
+def test_two_decisions_that_were_exchanged_stop_the_reading(resources, bucket, three):
+    bucket.put("000001.json", three[1])
+    bucket.put("000002.json", three[0])
+    refused(resources, CHANGED)
+
+
+def test_a_gap_closed_by_moving_the_later_ones_up_stops_the_reading(resources, bucket, three):
+    bucket.put("000002.json", three[2])
+    bucket.delete("000003.json")
+    refused(resources, CHANGED)
+
+
+def test_what_was_cut_off_the_end_is_not_noticed_but_nothing_follows_it(resources, bucket, three):
+    # A boundary that docs/boundary.md names: the rights in `deploy/` keep it, not the seals.
+    open_since_before = log(resources)
+    open_since_before.standing()
+    bucket.delete("000003.json")
+    assert decisions_of(resources, "st-mary")[OTHER].verdict == "box"
+    open_since_before.keep(decision("accept"))
+    refused(resources, MISSING)
 
 
 @pytest.mark.parametrize(
     "change", [{"verdict": "accept"}, {"made_on": NEWER}, {"drawn_by_chance": True}, {"reviewer": "Bo"}]
 )
-def test_a_decision_that_was_changed_stops_the_reading(resources, bucket, change):
-    save_decision(bucket, seals(resources), decision("quarantine"))
-    outer = json.loads(bucket.get(f"{OBJECT}.json"))
-    outer["content"].update(change)
-    bucket.put(f"{OBJECT}.json", json.dumps(outer).encode())
-    refused(resources, f"{OBJECT}.json")
+def test_a_decision_that_was_changed_stops_the_reading(resources, bucket, three, change):
+    entry = json.loads(three[0])
+    entry["decision"].update(change)
+    bucket.put("000001.json", json.dumps(entry).encode())
+    refused(resources, CHANGED)
 
 
-def test_a_decision_laid_in_the_place_of_another_instances_stops_the_reading(resources, bucket):
-    bucket.put(f"{OTHER}.json", seals(resources).closed(f"{OBJECT}.json", asdict(decision(object_pseudonym=OTHER))))
-    refused(resources, f"{OTHER}.json")
+def test_a_decision_without_a_seal_stops_the_reading(resources, bucket):
+    bucket.put("000001.json", json.dumps({"decision": GOOD, "taken_back": []}).encode())
+    refused(resources, NONE)
 
 
-def test_a_decision_under_another_hospitals_seal_stops_the_reading(resources, bucket):
-    save_decision(bucket, seals(resources, "st-mary-2"), decision())
-    refused(resources, f"{OBJECT}.json")
+@pytest.mark.parametrize("name", [f"{OBJECT}.json", f"{'0' * 32}.json", "QUILLFEATHER.json"])
+def test_a_decision_of_before_the_log_and_a_foreign_file_stop_the_reading(resources, bucket, name):
+    bucket.put(name, json.dumps(GOOD).encode())
+    refused(resources, MISSING)
+    with pytest.raises(ReviewError) as told:
+        log(resources).take_back([OBJECT])
+    assert name.removesuffix(".json") not in str(told.value)
 
 
-def test_two_hospitals_with_one_key_have_seals_of_their_own(resources, bucket, tmp_path):
+def test_a_broken_log_is_not_added_to(resources, bucket, three):
+    bucket.put("000002.json", three[0])
+    with pytest.raises(ReviewError, match=CHANGED):
+        log(resources).keep(decision())
+    assert [stat.key for stat in bucket.listing()] == ["000001.json", "000002.json", "000003.json"]
+
+
+def test_another_hospitals_log_stops_the_reading(resources, bucket):
+    log(resources, "st-mary-2").keep(decision())
+    bucket.put("000001.json", decisions_bucket(resources, "st-mary-2").get("000001.json"))
+    refused(resources, CHANGED)
+
+
+def test_two_hospitals_with_one_key_have_logs_of_their_own(resources, bucket, tmp_path):
     entries = [entry(1, "st-mary", "hospital/st-mary"), entry(2, "st-mary-2", "hospital/st-mary")]
     (tmp_path / "hospitals.yaml").write_text(yaml.safe_dump({"hospitals": entries}))
-    save_decision(bucket, seals(resources, "st-mary-2"), decision())
-    refused(resources, f"{OBJECT}.json")
+    log(resources, "st-mary-2").keep(decision())
+    bucket.put("000001.json", decisions_bucket(resources, "st-mary-2").get("000001.json"))
+    refused(resources, CHANGED)
 
 
-def test_a_decision_is_read_after_a_rotation_of_the_key(resources, bucket):
-    save_decision(bucket, seals(resources), decision("quarantine"))
+def test_a_log_goes_on_after_a_rotation_of_the_key(resources):
+    log(resources).keep(decision("quarantine"))
     resources.keys.rotate("hospital/st-mary", by="Ada", reason="a laptop was lost")
-    assert decisions_of(resources, "st-mary")[OBJECT].verdict == "quarantine"
-
-
-def test_a_foreign_file_name_is_not_repeated(resources, bucket):
-    bucket.put("QUILLFEATHER.json", seals(resources).closed("QUILLFEATHER.json", GOOD))
-    refused(resources, "a file with a foreign name")
+    log(resources).keep(decision(object_pseudonym=OTHER))
+    assert {name: one.verdict for name, one in decisions_of(resources, "st-mary").items()} == {
+        OBJECT: "quarantine",
+        OTHER: "accept",
+    }
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_nothing_is_written_but_decisions(home, tmp_path):
     with sitting(home) as session:
         session.decide(show(session, home, "sure"), ACCEPT)
     new = [path for path in tmp_path.rglob("*") if path.is_file() and path not in before]
-    assert [path.name for path in new] == [f"{home.pseudonym('sure')}.json"]
+    assert [path.name for path in new] == ["000001.json"]
 
 
 def test_a_picture_not_asked_for_is_not_ready(session):

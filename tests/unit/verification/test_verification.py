@@ -77,18 +77,18 @@ def verifier(home, reader=None, **more):
     return replace(one, reader=reader, share=1.0, **more)
 
 
-def rewrite(home, change, *, first_only=True):
-    """Write rows of deidentified_metadata anew as an engine that failed would have; returns the tokens."""
+def rewrite(home, change, *, first_only=True, spec=DEIDENTIFIED_METADATA):
+    """Write rows of a table anew as an engine that failed would have; returns the tokens."""
     warehouse = home.resources.warehouse
-    rows = [row for batch in warehouse.scan(DEIDENTIFIED_METADATA, HOSPITAL) for row in batch.to_pylist()]
+    rows = [row for batch in warehouse.scan(spec, HOSPITAL) for row in batch.to_pylist()]
     changed = rows[:1] if first_only else rows
     for row in changed:
         change(row)
-    with warehouse.staging("deidentified", "change") as place:
+    with warehouse.staging(spec.zone, "change") as place:
         sink = pa.BufferOutputStream()
-        pq.write_table(pa.Table.from_pylist(changed, schema=DEIDENTIFIED_METADATA.arrow_schema), sink)
+        pq.write_table(pa.Table.from_pylist(changed, schema=spec.arrow_schema), sink)
         place.bucket.put("rows.parquet", sink.getvalue().to_pybytes())
-        warehouse.replace(DEIDENTIFIED_METADATA, HOSPITAL, shards=[f"{place.uri}/rows.parquet"])
+        warehouse.replace(spec, HOSPITAL, shards=[f"{place.uri}/rows.parquet"])
     return [row["work_token"] for row in changed]
 
 
@@ -339,7 +339,7 @@ def test_a_failed_check_blocks_and_shows_pseudonyms(home):
 def test_where_nobody_looked_the_check_warns_and_blocks_nothing():
     result = outcome_of(NO_TEXT, Found(), [], looked=False)
     assert (result.passed, result.severity.value) == (False, "WARN")
-    assert "GRADIENT_SECOND_FINDER" in result.metadata["gradient/what_to_do"].text
+    assert "GRADIENT_VERIFYING_READER" in result.metadata["gradient/what_to_do"].text
 
 
 def test_a_clean_look_passes():

@@ -10,6 +10,7 @@ from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.metadata import ReadHeaders
 from gradient_assets.pipelines.reports import ReadReports
 from gradient_assets.pipelines.steps import Emitted, RefusedRecord, WorkItem, refusal_row
+from gradient_assets.tables import REPORT_FILES
 from gradient_assets.withdrawals.tombstones import ACCESSION, STUDY
 from resources.buckets.object_store import Bucket, BucketAddress
 from tests.fakes import two_patients as home
@@ -87,13 +88,17 @@ def test_an_object_that_no_engine_cleans_is_told_withdrawn_first(bucket):
 def test_of_a_file_of_reports_their_row_alone_is_left_out(bucket, withdrawn):
     made = list(ReadReports(HOSPITAL, bucket, withdrawn).apply(item(bucket, "2019.csv")))
     assert [(one.row_number, one.reason) for one in made if isinstance(one, RefusedRecord)] == [(1, Reason.WITHDRAWN)]
-    assert [one.row["report_id"] for one in made if isinstance(one, Emitted)] == ["R-1002", "R-1003"]
+    assert [one.row["report_id"] for one in made if isinstance(one, Emitted) and one.into is None] == [
+        "R-1002",
+        "R-1003",
+    ]
 
 
 def test_a_file_of_nobody_else_is_no_empty_file(bucket):
     withdrawn = replace(tombstones("MRN-771204", "MRN-880315"))
     made = list(ReadReports(HOSPITAL, bucket, withdrawn).apply(item(bucket, "2019.csv")))
-    assert [type(one) for one in made] == [RefusedRecord] * 3
+    assert [type(one) for one in made[:-1]] == [RefusedRecord] * 3
+    assert (made[-1].into, made[-1].row["records"]) == (REPORT_FILES, 3)
 
 
 def test_the_refusal_keeps_the_pseudonym_and_not_the_key(bucket):
