@@ -35,9 +35,10 @@ lint: install  ## style, types, import rules
 test: lint  ## all tests, and the rules above
 	$(BIN)/pytest -n 2 --dist loadgroup
 
-# Servers in turn, not beside each other: a Flink cluster alone takes 4 GB. Parts are fetched once, into ~/.cache/gradient-parts.
+# Two processes, of which one runs a whole network of hospitals: it waits for servers most of the time. A Flink cluster takes 2 GB
+# in each. Parts are fetched once, into ~/.cache/gradient-parts.
 integration: install  ## tests against real servers and engines (Go, Java and Maven are needed for all of them)
-	$(BIN)/pytest -n 0 --durations 10 tests/integration
+	$(BIN)/pytest -n 2 --dist loadgroup --durations 10 tests/integration
 
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --override requirements.overrides --no-header --no-annotate \
 	--no-emit-index-url pyproject.toml requirements.in

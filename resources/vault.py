@@ -12,8 +12,10 @@ name, version n the name with `v<n>` (`<name>.v<n>.key`, `<name>/v<n>`, `<name>_
 from __future__ import annotations
 
 import re
+import time
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +31,10 @@ _LOOKS_LIKE_A_VERSION = re.compile(r"(.*[./])?v[0-9]+")
 
 MAX_VERSIONS = 1000
 """A key rotated every month for eighty years."""
+
+
+CLIENT_S = 600.0
+"""How long a client of AWS is kept, of the 900 s that an assumed role's credentials last at least."""
 
 
 class _Versioned(Protocol):
@@ -113,6 +119,27 @@ class FileVault(_Versioned):
         return self.folder / f"{_checked(name)}{ending}"
 
 
+class _KeptClient:
+    """A client that is opened once in ten minutes of a process: opening one takes 70 ms, an eleventh of a networked run's time.
+
+    Not longer: an assumed role's credentials end, and a profile may be rotated.
+    """
+
+    def __init__(self) -> None:
+        self._client: Any = None
+        self._until = 0.0
+
+    def __reduce__(self) -> tuple[type[_KeptClient], tuple[()]]:
+        return _KeptClient, ()  # a worker opens its own
+
+    def get(self, opened: Callable[[], Any]) -> Any:
+        """The client.  Raises what `opened` raises."""
+        if time.monotonic() >= self._until:
+            self._client = opened()
+            self._until = time.monotonic() + CLIENT_S
+        return self._client
+
+
 @dataclass(frozen=True, slots=True)
 class AwsVault(_Versioned):
     """AWS Secrets Manager through dagster-aws; the secret's id is `<prefix><name>`."""
@@ -121,6 +148,7 @@ class AwsVault(_Versioned):
     region: str | None = None
     endpoint: str | None = None
     identities: tuple[Identity, ...] = ()
+    _kept: _KeptClient = field(default_factory=_KeptClient, compare=False, repr=False)
 
     def _read(self, name: str, version: int) -> SecretKey:
         return _key_from_text(self.text(_segment(name, version)), name)
@@ -167,6 +195,9 @@ class AwsVault(_Versioned):
         )
 
     def _client(self) -> Any:
+        return self._kept.get(self._opened)
+
+    def _opened(self) -> Any:
         if identity := _opened_as(self.identities, "s3"):
             return aws_session(identity, self.region).client("secretsmanager", endpoint_url=self.endpoint)
         from dagster_aws.secretsmanager import SecretsManagerResource

@@ -108,7 +108,7 @@ def release_dicoms(
     objects, verifier = ObjectCommit(bucket, "", waiting), Verifier.of_release(resources, registry, release)
     counts = run.run(step, work, objects, inputs=lambda: sum(map(len, cohort.values())))
     gate.give_up_if_revoked()  # cleaning takes hours, and so does the search after it
-    counts = run.isolate(step, verifier.to_isolate(verifier.all_in_release()), counts, objects)
+    counts = run.isolate(step, verifier.to_isolate(verifier.undisturbed(Verifier.all_in_release)), counts, objects)
     gate.give_up_if_revoked()
     version = resources.warehouse.content_digest(RELEASE_MANIFEST, release.name)
     metadata = stage_metadata(counts, RELEASE_MANIFEST, **{"gradient/recipient": release.recipient})

@@ -8,6 +8,7 @@ changed, its verdict is taken again (`verification.remembered`); releases are se
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -42,7 +43,7 @@ from gradient_assets.verification import Remembered
 from gradient_assets.verification.known import SOURCES, index_of
 from gradient_assets.verification.remembered import Verdict
 from resources import Resources
-from resources.buckets.object_store import Bucket
+from resources.buckets.object_store import Bucket, ObjectVanished
 from resources.warehouses.warehouse import Warehouse
 
 REMEDY = (
@@ -139,10 +140,11 @@ def search_table(search: Search, warehouse: Warehouse, spec: TableSpec, partitio
 
 
 def search_thumbnails(search: Search, bucket: Bucket, hospital_id: str) -> Search:
-    """Search each thumbnail's key, text chunks and bytes."""
+    """Search each thumbnail's key, text chunks and bytes; one that a withdrawal takes away meanwhile is not there any more."""
     for stat in bucket.listing(f"{hospital_id}/"):
         search.add(search.index.search_key(stat.key), "object key")
-        search.add(search.index.search_png(bucket.get(stat.key)), "png")
+        with suppress(ObjectVanished):
+            search.add(search.index.search_png(bucket.get(stat.key)), "png")
     return search
 
 
@@ -153,9 +155,9 @@ def search_dicoms(search: Search, bucket: Bucket, prefix: str, tokens: Mapping[s
             own = stat.key.removeprefix(f"{prefix}/").removeprefix("dicom/")
             token = tokens.get(own, "")
             search.add(search.index.search_key(stat.key), "object key", token=token)
-            search.add(
-                search.index.search_dicom(bucket.get(stat.key)), spared=search.spared.in_object(own), token=token
-            )
+            with suppress(ObjectVanished):  # as above
+                content = bucket.get(stat.key)
+                search.add(search.index.search_dicom(content), spared=search.spared.in_object(own), token=token)
     return search
 
 

@@ -10,7 +10,7 @@ run has overtaken (it has made what is before the stage since) warns: that run's
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 import dagster as dg
@@ -18,6 +18,7 @@ import dagster as dg
 from gradient_assets import boundary
 from gradient_assets.assets.catalogue import RELEASES
 from gradient_assets.assets.context import silent
+from gradient_assets.hospitals import Registry
 from gradient_assets.integrity.balance import RELEASE_STAGE, Balance, of_release, of_table, refused
 from gradient_assets.integrity.given import STAGE_BEFORE, Given, noted
 from gradient_assets.integrity.origins import STAGES
@@ -40,6 +41,7 @@ from gradient_assets.tables import (
     REPORT_FILES,
     TableSpec,
 )
+from gradient_assets.withdrawals.register import at_work
 from resources import Resources
 from resources.buckets.object_store import Bucket
 from resources.warehouses.warehouse import Warehouse
@@ -166,8 +168,13 @@ def overtaken_stages(ledger: Bucket, hospital_id: str) -> set[str]:
     return found
 
 
-def settled(resources: Resources, hospital_id: str, run_id: str) -> list[Balance]:
-    """The balances; where they do not hold, counted again until they stand still: a run or a withdrawal may be at work."""
+def settled(
+    resources: Resources, hospital_id: str, run_id: str, withdrawing: Callable[[], bool] = lambda: False
+) -> list[Balance]:
+    """The balances; where they do not hold, counted again until they stand still: a run or a withdrawal may be at work.
+
+    `withdrawing`: whether a withdrawal is; between two tables it announces nothing.
+    """
     ledger = resources.partition_records
     last: list[Balance] = []
     for look in range(LOOKS):
@@ -176,8 +183,10 @@ def settled(resources: Resources, hospital_id: str, run_id: str) -> list[Balance
         overtaken, dicoms = overtaken_stages(ledger, hospital_id), before[0][0]
         again = dicoms.again if dicoms else 0
         found = balances(resources.warehouse, hospital_id, objects, files, overtaken, again)
+        if all(one.holds for one in found):
+            break
         stands_still = found == last and not before[1] and before == _standing(ledger, hospital_id, run_id)
-        if all(one.holds for one in found) or stands_still:
+        if stands_still and not withdrawing():
             break
         last = found
         if look < LOOKS - 1:
@@ -212,9 +221,12 @@ def _hospital_check(asset: str, hospitals: dg.PartitionsDefinition[str]) -> dg.A
     )
     @silent
     def in_equals_out_plus_quarantined(
-        context: dg.AssetCheckExecutionContext, resources: dg.ResourceParam[Resources]
+        context: dg.AssetCheckExecutionContext,
+        registry: dg.ResourceParam[Registry],
+        resources: dg.ResourceParam[Resources],
     ) -> dg.AssetCheckResult:
-        found = settled(resources, context.partition_key, context.run.run_id)
+        hospital = registry.get(context.partition_key)
+        found = settled(resources, hospital.id, context.run.run_id, lambda: at_work(resources, hospital).unfinished)
         # The quarantine is made before the final table, or at the same time.
         return outcome(found if is_last else found[:-2])
 

@@ -105,7 +105,7 @@ def _check(
             hospital, run_id = registry.get(partition), context.op_execution_context.run_id
             remembered = Remembered.of(resources, hospital, "check", run_id)
             verifier = Verifier.of_hospital(resources, hospital, remembered)
-        found = unspared(verifier, taken(verifier))
+        found = unspared(verifier, verifier.undisturbed(taken))
         if partitions is RELEASES:
             manifest = manifest_digest(resources.warehouse, partition)
             outcome = CheckOutcome(

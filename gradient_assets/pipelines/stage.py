@@ -162,7 +162,7 @@ class StageRun:
                 if objects is not None:
                     objects.publish(writes.stagings["objects"])
                 self._commit(step, result, gone=self._there(step) - expected, todo=expected - known)
-                self.settle((*_origins(step), *step.beside, step.output))
+                self.settle(_settled(step))
                 self._tidy(step, objects)
                 counted_inputs = inputs() if inputs else None
                 given.note(self.warehouse, self.partition, step.stage, counted_inputs, after, before)
@@ -200,6 +200,7 @@ class StageRun:
                     self.warehouse.replace(spec, self.partition, shards=[], drop_tokens=findings.keys())
                 self._tidy(step, objects)
                 self.warehouse.replace(step.refusals, self.partition, shards=shards)
+                self.settle(_settled(step))
         self.say(
             f"{step.stage}: {len(findings)} put aside, because the verification found something in what was written"
         )
@@ -372,3 +373,12 @@ class StageRun:
 def _origins(step: Step) -> tuple[TableSpec, ...]:
     """The table of the step's origins, if it has one."""
     return () if step.made is None else (step.made,)
+
+
+def _settled(step: Step) -> tuple[TableSpec, ...]:
+    """The tables that withdrawn patients' rows may have been committed to.
+
+    A refusal goes too where the row that it was made from goes; what was left out of a bucket or a cohort stays counted.
+    """
+    refusals = (step.refusals,) if step.stage in given.STAGE_BEFORE else ()
+    return (*_origins(step), *step.beside, *refusals, step.output)

@@ -7,6 +7,7 @@ again while nothing that it rests on has changed (`remembered`).
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -42,10 +43,16 @@ from gradient_assets.verification.looked_at import LookedAt
 from gradient_assets.verification.objects import Looking, Written
 from gradient_assets.verification.originals import origins
 from gradient_assets.verification.remembered import Asked, Remembered
+from gradient_assets.withdrawals.register import AtWork, at_work
 from resources import Resources, SettingsError
 from resources.warehouses.warehouse import Warehouse
 
 SHARE = "GRADIENT_THUMBNAILS_READ"
+
+WITHDRAWAL_S = 60.0
+"""How long a withdrawal that goes on is waited for: of ten patients over 100,000 rows it takes 10 s."""
+
+ASK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -231,6 +238,26 @@ class Verifier:
         before = LookedAt(self.resources.release_requests, seals, self.partition, described(self.reader))
         words = KnownWords(self.index, name_parts_of(self.resources, self.hospitals.values()))
         return Looking(self.reader, words, before, marks)
+
+    def undisturbed(self, look: Callable[[Verifier], Found], wait_s: float = WITHDRAWAL_S) -> Found:
+        """A look; one that found something while patients were being withdrawn is taken again when they are gone.
+
+        Half a withdrawal looks like a breach: a cleaned header whose original is gone.  One that does not end within `wait_s`
+        seconds was killed, and what was found counts.
+        """
+        found, until = look(self), time.monotonic() + wait_s
+        before: list[AtWork] = []
+        while found.total:
+            now = [at_work(self.resources, hospital) for hospital in self.hospitals.values()]
+            unfinished = any(one.unfinished for one in now)
+            if not any(one.files for one in now) or now == before or (unfinished and time.monotonic() >= until):
+                break
+            if unfinished:
+                time.sleep(ASK_EVERY_S)
+                continue
+            before = now
+            found = look(replace(self))
+        return found
 
     # everything at once, for the asset
 

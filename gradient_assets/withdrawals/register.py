@@ -126,6 +126,29 @@ def load_register(resources: Resources, hospital: Hospital) -> Register:
     return Register(Tombstones(frozenset(digests), digesters), traces, frozenset(found))
 
 
+@dataclass(frozen=True)
+class AtWork:
+    """What stands of a hospital's withdrawals at one moment.  `unfinished`: one goes on, or was killed before its last step."""
+
+    files: frozenset[str]
+    unfinished: bool
+
+
+def at_work(resources: Resources, hospital: Hospital) -> AtWork:
+    """Which records there are, and whether the log lacks one of them: its entry is the last thing that a withdrawal writes.
+
+    Raises `WithdrawalError` for an entry that can't be read.
+    """
+    bucket = register_bucket(resources, hospital.id)
+    entries = [stat.key for stat in bucket.listing(LOG)]
+    files = frozenset(stat.key for stat in bucket.listing(RECORDS))
+    if not files:
+        return AtWork(files, unfinished=False)
+    seals = _Seals.of(resources, hospital)
+    named = {name for entry in entries for name in _records_named(seals, bucket.get(entry))}
+    return AtWork(files, unfinished=not files <= named)
+
+
 def save_record(
     resources: Resources,
     hospital: Hospital,

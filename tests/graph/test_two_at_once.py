@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("two-at-once")
 
 HOSPITALS = ("st-mary", "lakeside")
 RUN = ("run", "-H", "st-mary")
-SHARES = (0.1, 0.4, 0.7, 0.95)
+SHARES = (0.1, 0.4, 0.5, 0.6, 0.7, 0.95)
 """How much of a run was written when the withdrawal begins: from the first stage to the public table."""
 
 NOT_KNOWN_YET = 3

@@ -1,8 +1,8 @@
 """Real servers and engines as fixtures of the session; `make integration` runs these tests.
 
-Belongs here: which part a test gets, and what happens where one can't be had.  How a part is fetched and started is
-`gradient_assets.dev`'s business.  The folder is collected only where it is named (`pytest tests/integration`): `make test`
-needs Python alone.
+Belongs here: which part a test gets, what happens where one can't be had, and which tests share their parts.  How a part is
+fetched and started is `gradient_assets.dev`'s business.  The folder is collected only where it is named
+(`pytest tests/integration`): `make test` needs Python alone.
 """
 
 import os
@@ -21,6 +21,9 @@ HERE = Path(__file__).parent
 NO_SKIP = os.environ.get("GRADIENT_NO_SKIP") == "1"
 """Set where everything has to run: a part that can't be had is then an error, and so is any other skip."""
 
+NETWORK = "test_end_to_end.py"
+"""Takes as long as all other tests together, mostly waiting: it has a process of its own where there are two."""
+
 started = pytest.StashKey[list]()
 
 
@@ -31,6 +34,13 @@ def pytest_ignore_collect(collection_path, config):
 
 def pytest_configure(config):
     config.stash[started] = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("network" if item.path.name == NETWORK else "parts"))
 
 
 def part_fixture(part):
@@ -73,6 +83,17 @@ def pytest_runtest_makereport(item, call):
         report.outcome = "failed"
         report.longrepr = f"skipped, and GRADIENT_NO_SKIP is set: {report.longrepr[2]}"
     return report
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["parts"] = session.config.stash[started]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """What the processes have started is told by the one that prints."""
+    node.config.stash[started].extend(getattr(node, "workeroutput", {}).get("parts", []))
 
 
 def pytest_terminal_summary(terminalreporter, config):

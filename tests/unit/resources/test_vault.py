@@ -1,13 +1,14 @@
 """Keys and credentials: never made by accident, never overwritten, never shown."""
 
 import pickle
+from types import SimpleNamespace
 
 import boto3
 import pytest
 from moto import mock_aws
 
 from gradient_assets.deid.identity import SecretKey
-from resources.vault import AwsVault, FileVault, GoogleVault
+from resources.vault import CLIENT_S, AwsVault, FileVault, GoogleVault, _KeptClient
 from resources.vault_contract import KeyExists, MissingKey
 
 
@@ -218,3 +219,25 @@ def test_two_names_are_two_secrets(google_vault):
     google_vault.create("a/b")
     assert not google_vault.exists("a_b")
     assert isinstance(google_vault.key("a/b"), SecretKey)
+
+
+def test_a_client_is_opened_once_until_its_time_is_over_and_never_goes_to_a_worker(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("resources.vault.time", SimpleNamespace(monotonic=lambda: now[0]))
+    opened = iter(("first", "second"))
+    kept = _KeptClient()
+    assert [kept.get(lambda: next(opened)) for _ in range(3)] == ["first"] * 3
+    now[0] += CLIENT_S
+    assert kept.get(lambda: next(opened)) == "second"
+    assert pickle.loads(pickle.dumps(kept)).get(lambda: "the worker's own") == "the worker's own"
+
+
+def test_a_client_that_could_not_be_opened_is_asked_for_again():
+    kept = _KeptClient()
+    with pytest.raises(ConnectionError):
+        kept.get(fails)
+    assert kept.get(lambda: "now") == "now"
+
+
+def fails():
+    raise ConnectionError
