@@ -25,7 +25,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from gradient_assets.automation.arrival import EVERY_S, SETTLED_AFTER_S, TICK_DEADLINE_S
+from gradient_assets.automation.arrival import SETTLED_AFTER_S, TICK_DEADLINE_S
+from gradient_assets.hospitals import LOOK_EVERY_S
 from gradient_assets.pipelines import metadata, reports, thumbnails
 from gradient_assets.pipelines.stage import StageRun
 from gradient_assets.pipelines.worklist import CHUNK_ITEMS
@@ -137,10 +138,10 @@ def grown(hospitals: int, runs: int, token: float) -> list[Line]:
     listing_s = [size / LISTED_PER_S for size in mine]
     pages = [math.ceil(size / PAGE_KEYS) for size in mine]
     ticks = [math.ceil(seconds / TICK_DEADLINE_S) for seconds in listing_s]
-    ticks_a_day = DAY_S / EVERY_S
+    ticks_a_day = DAY_S / LOOK_EVERY_S
     # A tick lists on until its deadline; a bucket that is listed sooner is listed once in each tick.
     pages_a_tick = [min(page, TICK_DEADLINE_S * LISTED_PER_S / PAGE_KEYS) for page in pages]
-    settled = [max(2 * tick * EVERY_S, tick * EVERY_S + SETTLED_AFTER_S) for tick in ticks]
+    settled = [max(2 * tick * LOOK_EVERY_S, tick * LOOK_EVERY_S + SETTLED_AFTER_S) for tick in ticks]
     calls = calls_of_a_run()
     idle = sum(JOBS_OF_A_CALL[call] * number for call, number in calls.items()) + 2 * len(SQL_TABLES)
     busy = idle + JOBS_OF_A_CALL["new rows"] * calls["replace"]
@@ -159,7 +160,7 @@ def grown(hospitals: int, runs: int, token: float) -> list[Line]:
             "sensor ticks a day, all hospitals",
             "ticks",
             "constant",
-            "`arrival.EVERY_S`",
+            "`hospitals.LOOK_EVERY_S`",
             (hospitals * ticks_a_day,) * same,
         ),
         Line("ticks of one whole look at a hospital", "ticks", "linear", "`arrival.TICK_DEADLINE_S`", tuple(ticks)),

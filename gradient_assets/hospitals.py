@@ -49,6 +49,9 @@ _HOSPITAL_ID = re.compile(r"[a-z][a-z0-9-]{1,39}")
 _SECRET_NAME = re.compile(r"(?!\.)[A-Za-z0-9_.+=@-]+(/(?!\.)[A-Za-z0-9_.+=@-]+)*")
 _RELEASE_RULES = {"approvals": (0, 2), "smallest_class": (1, 1000), "smallest_cell": (1, 1000)}
 """Field of `releases` → the least and the most it may be."""
+LOOK_EVERY_S = 60
+"""So often a hospital's sensor looks at its buckets, unless the registry says less often."""
+_LOOK_LIMITS = (LOOK_EVERY_S, 86_400)
 _MAX_NUMBER = 3999  # BigQuery allows 4,000 partitions of one table to be touched by one job
 
 
@@ -115,6 +118,8 @@ class Hospital:
     reports: ReportSettings = ReportSettings()
     pixels: PixelSettings = PixelSettings()
     store: StoreSettings = NO_STORE_SETTINGS
+    look_every_s: int = LOOK_EVERY_S
+    """Seconds between two looks of the hospital's sensor at its buckets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,17 +271,18 @@ class _RegistryReader:
             self._refuse(node, "", field, expected)
         return tuple(self._text(one, "", field, _is_name, expected) for one in node.value)
 
-    def _whole(self, node: yaml.Node, field: str, low: int, high: int) -> int:
+    def _whole(self, node: yaml.Node, field: str, low: int, high: int, hospital: str = "") -> int:
         def within(value: str) -> bool:
             return re.fullmatch(r"[0-9]{1,6}", value) is not None and low <= int(value) <= high
 
-        return int(self._text(node, "", field, within, f"a whole number from {low} to {high}"))
+        return int(self._text(node, hospital, field, within, f"a whole number from {low} to {high}"))
 
     def _hospital(self, entry: yaml.Node) -> Hospital:
         if not isinstance(entry, yaml.MappingNode):
             self._refuse(entry, "", "hospitals", "a mapping of fields for each hospital")
         needed = ("id", "number", "buckets", "report_columns", "date_order", "timezone", "profile", "secret_name")
-        fields = self._fields(entry, "", needed, ("delimiter", "encoding", "reports", "pixels", "store"))
+        further = ("delimiter", "encoding", "reports", "pixels", "store", "look_every_s")
+        fields = self._fields(entry, "", needed, further)
         hospital_id = self._text(
             fields["id"], "", "id", _HOSPITAL_ID.fullmatch, "2–40 of a–z, 0–9 and -, a letter first"
         )
@@ -309,6 +315,11 @@ class _RegistryReader:
             reports=self._report_settings(fields.get("reports"), hospital_id),
             pixels=self._pixel_settings(fields.get("pixels"), hospital_id),
             store=self._store_settings(fields.get("store"), hospital_id),
+            look_every_s=(
+                self._whole(fields["look_every_s"], "look_every_s", *_LOOK_LIMITS, hospital_id)
+                if "look_every_s" in fields
+                else LOOK_EVERY_S
+            ),
         )
 
     def _store_settings(self, node: yaml.Node | None, hospital: str) -> StoreSettings:

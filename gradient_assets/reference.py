@@ -112,6 +112,12 @@ REGISTRY_FIELDS = (
         "`False`",
         "`true`: the buckets keep versions; each object's is recorded. Listing then needs the right `s3:ListBucketVersions`.",
     ),
+    RegistryField(
+        "look_every_s",
+        "`60`",
+        "Seconds between two looks of the hospital's sensor at its buckets, 60 to 86400. A look costs a request for "
+        "each 1,000 objects (docs/scaling.md).",
+    ),
     RegistryField("secret_name", "", "Name of the hospital's key in the vault, like `hospital/st-mary`."),
 )
 """The fields, in the order of the example; a test compares them with what the reader takes and needs."""

@@ -162,10 +162,8 @@ class AwsVault(_Versioned):
             self._client().create_secret(Name=secret_id, SecretString=key.to_text())
             return key
         except Exception as error:
-            if _aws_code(error) == "ResourceExistsException":
-                failure = KeyExists(f"secret '{name}' exists already; a key is never overwritten")
-            else:
-                failure = MissingKey(f"secret '{name}' could not be made ({_aws_code(error)})")
+            code = _aws_code(error)
+            failure = _there_already(name) if code == "ResourceExistsException" else _not_made(name, code)
         raise failure
 
     def exists(self, name: str, version: int = 1) -> bool:
@@ -212,7 +210,8 @@ class AwsVault(_Versioned):
 class GoogleVault(_Versioned):
     """Google Secret Manager; the secret's id is the name with `/` as `_-_` (ids hold no slash).
 
-    The service's own versions are not used for ours: adding one can't be refused when another process was faster.
+    A key is what version 1 of its secret holds.  The service's later versions are not used: adding one can't be refused when
+    another process was faster.
     """
 
     project: str
@@ -220,49 +219,74 @@ class GoogleVault(_Versioned):
     identities: tuple[Identity, ...] = ()
 
     def _read(self, name: str, version: int) -> SecretKey:
-        return _key_from_text(self.text(_segment(name, version)), name)
+        return _key_from_text(self._content(_segment(name, version), "1"), name)
 
     def _make(self, name: str, version: int) -> SecretKey:
+        # A secret and what it holds are two requests: killed between them, a process leaves an empty secret, which is filled
+        # here.  Of two that fill it, both have the same first version, and it is the key.
         key = SecretKey.generate()
         secret_id, client = self._id(_segment(name, version)), self._client()
-        failure: Exception
+        failure: Exception | None = None
         try:
-            made = client.create_secret(
+            client.create_secret(
                 parent=f"projects/{self.project}", secret_id=secret_id, secret={"replication": {"automatic": {}}}
             )
-            client.add_secret_version(parent=made.name, payload={"data": key.to_text().encode()})
-            return key
         except Exception as error:
-            if type(error).__name__ == "AlreadyExists":
-                failure = KeyExists(f"secret '{name}' exists already; a key is never overwritten")
-            else:
-                failure = MissingKey(f"secret '{name}' could not be made ({type(error).__name__})")
-        raise failure
+            if type(error).__name__ != "AlreadyExists":
+                failure = _not_made(name, type(error).__name__)
+        if failure is None and self.exists(name, version):
+            failure = _there_already(name)
+        if failure is not None:
+            raise failure
+        try:
+            client.add_secret_version(parent=self._secret(secret_id), payload={"data": key.to_text().encode()})
+        except Exception as error:
+            failure = _not_made(name, type(error).__name__)
+        if failure is not None:
+            raise failure
+        if self._read(name, version).secret != key.secret:
+            raise _there_already(name)
+        return key
 
     def exists(self, name: str, version: int = 1) -> bool:
-        """Whether the secret is there.  Raises `MissingKey` if the service can't say."""
-        secret = f"projects/{self.project}/secrets/{self._id(_segment(name, version))}"
+        """Whether the secret was ever given a content, readable or not.  Raises `MissingKey` if the service can't say.
+
+        Asked by reading it: of all the service's answers that alone is right at once, a list of versions may be hours late
+        (docs.cloud.google.com/secret-manager/docs/reference/consistency).
+        """
         try:
-            self._client().get_secret(name=secret)
+            self._access(_segment(name, version), "1")
+        except MissingKey:
+            raise
         except Exception as error:
             kind = type(error).__name__
         else:
             return True
-        if kind == "NotFound":
-            return False
+        if kind in ("NotFound", "FailedPrecondition"):  # the latter: disabled, or destroyed
+            return kind != "NotFound"
         raise MissingKey(f"Google Secret Manager did not say whether '{name}' exists ({kind})")
 
     def text(self, name: str) -> str:
         """The newest version's text.  Raises `MissingKey`."""
-        version = f"projects/{self.project}/secrets/{self._id(name)}/versions/latest"
+        return self._content(name, "latest")
+
+    def _content(self, name: str, version: str) -> str:
+        secret_id = self._id(name)
         try:
-            return bytes(self._client().access_secret_version(name=version).payload.data).decode()
+            return self._access(name, version).decode()
         except Exception as error:
             kind = type(error).__name__
         raise MissingKey(
-            f"secret '{self._id(name)}' could not be read from Google Secret Manager ({kind}): create it with "
+            f"secret '{secret_id}' could not be read from Google Secret Manager ({kind}): create it with "
             f"`gradient doctor --mend`, and grant secretmanager.versions.access on it"
         )
+
+    def _access(self, name: str, version: str) -> bytes:
+        place = f"{self._secret(self._id(name))}/versions/{version}"
+        return bytes(self._client().access_secret_version(name=place).payload.data)
+
+    def _secret(self, secret_id: str) -> str:
+        return f"projects/{self.project}/secrets/{secret_id}"
 
     def _id(self, name: str) -> str:
         secret_id = self.prefix + _checked(name).replace("/", "_-_")
@@ -312,7 +336,18 @@ def _key_from_text(text: str, name: str) -> SecretKey:
         return SecretKey.from_text(text)
     except KeyFileError:
         pass
-    raise MissingKey(f"secret '{name}' is there, but holds no key; make one with `gradient doctor --mend`")
+    raise MissingKey(
+        f"secret '{name}' is there, but holds no key: restore it from a copy, or, if it never held one, delete it and run "
+        "`gradient doctor --mend`"
+    )
+
+
+def _there_already(name: str) -> KeyExists:
+    return KeyExists(f"secret '{name}' exists already; a key is never overwritten")
+
+
+def _not_made(name: str, kind: str) -> MissingKey:
+    return MissingKey(f"secret '{name}' could not be made ({kind})")
 
 
 def _aws_code(error: Exception) -> str:

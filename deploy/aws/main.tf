@@ -80,6 +80,11 @@ variable "curator_trust" {
   type        = string
 }
 
+variable "external_trust" {
+  description = "JSON of the trust policy of who searches the public table, such as the pod `search`."
+  type        = string
+}
+
 data "aws_caller_identity" "here" {}
 data "aws_region" "here" {}
 
@@ -201,6 +206,17 @@ resource "aws_iam_role_policy" "curator_key" {
   for_each = { for zone, key in var.zone_kms_key_arns : zone => key if zone == "deidentified" }
   role     = aws_iam_role.curator.id
   policy   = templatefile("${path.module}/policies/key_of_readers.json", { key = each.value })
+}
+
+# Searches on BigQuery, with the key in the secret `zone/external`.
+resource "aws_iam_role" "external" {
+  name               = "${var.bucket_prefix}-external"
+  assume_role_policy = var.external_trust
+}
+
+resource "aws_iam_role_policy" "external" {
+  role   = aws_iam_role.external.id
+  policy = templatefile("${path.module}/policies/external.json", local.given)
 }
 
 resource "aws_iam_role" "recipient" {

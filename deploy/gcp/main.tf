@@ -76,13 +76,19 @@ variable "curators" {
 }
 
 variable "external" {
-  description = "The member of those who search the public table."
+  description = "The member of those who search the public table, such as `serviceAccount:` and the account of the pod `search`."
   type        = string
 }
 
 variable "runner" {
-  description = "The member as whom the platform runs; it has no right but to become the zones' accounts."
+  description = "The member as whom the platform runs: it becomes the zones' accounts, and starts Dataflow's jobs."
   type        = string
+}
+
+variable "worker_images" {
+  description = "The repository of Artifact Registry that holds GRADIENT_DATAFLOW_IMAGE; null when its workers may read it anyhow."
+  type        = object({ project = string, location = string, name = string })
+  default     = null
 }
 
 data "google_project" "here" {
@@ -94,8 +100,9 @@ locals {
 
   # One grant for each member: a hospital and a recipient are many, every other identity is one.
   members = merge(
-    { for zone in local.rights.identities : zone => { (zone) = "serviceAccount:${google_service_account.zone[zone].email}" } },
+    { for one in local.rights.identities : one => { (one) = "serviceAccount:${google_service_account.own[one].email}" } },
     {
+      runner    = { runner = var.runner }
       curator   = { curator = var.curators }
       external  = { external = var.external }
       recipient = var.recipients
@@ -114,6 +121,11 @@ locals {
       })
     }
   ]...)
+
+  # `roles/dataflow.worker` reads every object of its project: what of it is storage's is bound to one place.
+  bounds = {
+    for name, grant in local.grants : name => "resource.service != 'storage.googleapis.com' || resource.name == 'projects/_/buckets/${var.bucket_prefix}-${grant.objects_of}' || resource.name.startsWith('projects/_/buckets/${var.bucket_prefix}-${grant.objects_of}/objects/${grant.prefix}')" if can(grant.objects_of)
+  }
 
   # Google takes 12 logical operators in a condition; the tests count.
   conditions = {
@@ -137,7 +149,7 @@ resource "google_project_iam_custom_role" "own" {
   permissions = each.value
 }
 
-resource "google_service_account" "zone" {
+resource "google_service_account" "own" {
   for_each   = toset(local.rights.identities)
   project    = var.project
   account_id = "gradient-${each.key}"
@@ -150,11 +162,20 @@ resource "google_service_account" "landing" {
   account_id = substr("gradient-in-${each.key}", 0, 30)
 }
 
-resource "google_service_account_iam_member" "runner" {
-  for_each           = google_service_account.zone
-  service_account_id = each.value.name
-  role               = "roles/iam.serviceAccountTokenCreator"
-  member             = var.runner
+resource "google_service_account_iam_member" "own" {
+  for_each           = { for name, grant in local.grants : name => grant if can(grant.account) }
+  service_account_id = google_service_account.own[each.value.account].name
+  role               = each.value.role
+  member             = each.value.member
+}
+
+resource "google_artifact_registry_repository_iam_member" "images" {
+  for_each   = { for name, grant in local.grants : name => grant if can(grant.images) && var.worker_images != null }
+  project    = var.worker_images.project
+  location   = var.worker_images.location
+  repository = var.worker_images.name
+  role       = each.value.role
+  member     = each.value.member
 }
 
 resource "google_storage_bucket" "own" {
@@ -238,6 +259,13 @@ resource "google_project_iam_member" "jobs" {
   project  = var.project
   role     = each.value.role
   member   = each.value.member
+  dynamic "condition" {
+    for_each = can(each.value.objects_of) ? [local.bounds[each.key]] : []
+    content {
+      title      = "objects-in-their-place"
+      expression = condition.value
+    }
+  }
 }
 
 resource "google_project_iam_member" "secrets" {
@@ -252,6 +280,6 @@ resource "google_project_iam_member" "secrets" {
 }
 
 output "accounts" {
-  description = "What GRADIENT_<ZONE>_CREDENTIALS are set to, after `impersonate:`."
-  value       = { for zone, account in google_service_account.zone : zone => account.email }
+  description = "What GRADIENT_<ZONE>_CREDENTIALS are set to, after `impersonate:`; `worker` is GRADIENT_DATAFLOW_SERVICE_ACCOUNT."
+  value       = { for name, account in google_service_account.own : name => account.email }
 }

@@ -35,7 +35,7 @@ from gradient_assets.tables import PROD, PUBLIC_TABLE, RELEASE_MANIFEST
 from gradient_assets.ui.lineage import sql_metadata
 from gradient_assets.verification import Verifier
 from gradient_assets.verification.known import index_of
-from gradient_assets.withdrawals.deliveries import settle_delivery
+from gradient_assets.withdrawals.deliveries import settle_objects
 from gradient_assets.withdrawals.sweep import Withdrawn, settle_release
 from resources import Resources
 from resources.buckets.object_store import ObjectVanished
@@ -130,8 +130,17 @@ def release_report(
     pictures = pictures_of(keys, lambda key: _object(resources, release, key))
     manifest, report = as_csv(evidence.rows), render_report(evidence, pictures).encode()
     _refuse_leaks(registry, resources, manifest, without_pictures(report))
-    standing = gate.verify(account_name(), manifest, report)
+    recipient_key = resources.key(release.secret_name)
+    warehouse = recorded_warehouse(resources, release.name, recipient_key, context.run.run_id, "release")
+    try:
+        standing = gate.verify(account_name(), manifest, report)
+    finally:
+        gone = settle_objects(resources, warehouse, registry, release, account_name())
     gate.give_up_if_revoked()
+    if gone:
+        raise ReleaseError(
+            f"Patients of release '{release.name}' were withdrawn while its report was made. Run `gradient release` again."
+        )
     place = release.delivered if standing.is_current_delivered else release.pages
     metadata = {
         "gradient/rows_out": len(evidence.rows),
@@ -151,11 +160,12 @@ def release_delivery(
 ) -> dg.MaterializeResult[Any]:
     """Move what was approved to the recipient; refuse anything else."""
     release = load_release(resources.release_requests, context.partition_key)
-    standing = Gate(resources, registry.releases, release).deliver(account_name())
-    warehouse = recorded_warehouse(
-        resources, release.name, resources.key(release.secret_name), context.run.run_id, "release"
-    )
-    settle_delivery(resources, warehouse, registry, release, account_name())
+    recipient_key = resources.key(release.secret_name)
+    warehouse = recorded_warehouse(resources, release.name, recipient_key, context.run.run_id, "release")
+    try:
+        standing = Gate(resources, registry.releases, release).deliver(account_name())
+    finally:
+        settle_objects(resources, warehouse, registry, release, account_name())
     metadata = {
         "gradient/rows_out": resources.warehouse.count(RELEASE_MANIFEST, release.name),
         "gradient/recipient": release.recipient,

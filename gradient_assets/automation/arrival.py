@@ -32,8 +32,6 @@ and a few hospitals that are down leave the daemon time for the others."""
 SETTLED_AFTER_S = 60.0
 """A hospital's upload counts as over when the listing has not changed for so long."""
 
-EVERY_S = 60
-
 
 @dataclass
 class Cursor:
@@ -120,7 +118,7 @@ def arrival_sensor(hospital: Hospital) -> dg.SensorDefinition:
     @dg.sensor(
         name=f"arrival_{hospital.id.replace('-', '_')}",
         job_name=HOSPITAL_JOB,
-        minimum_interval_seconds=EVERY_S,
+        minimum_interval_seconds=hospital.look_every_s,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=f"Materializes '{hospital.id}' when new objects in its buckets have settled for {SETTLED_AFTER_S:.0f} s.",
     )

@@ -22,7 +22,7 @@ from gradient_assets.deid.verify import Hit, IdentifierIndex, suspicions_in_text
 from gradient_assets.hospitals import Registry
 from gradient_assets.quarantine import Spared
 from gradient_assets.releases import load_release
-from gradient_assets.releases.manifest import MANIFEST, REPORT, manifest_digest
+from gradient_assets.releases.manifest import MANIFEST, REPORT, digest_of, manifest_digest
 from gradient_assets.releases.report import without_pictures
 from gradient_assets.releases.verification import CheckOutcome, keep_outcome
 from gradient_assets.tables import (
@@ -86,6 +86,8 @@ class Search:
     """Work tokens of what was found."""
     examples: list[str] = field(default_factory=list)
     """Pseudonyms of a few objects with findings."""
+    page: str = ""
+    """The digest of the release's page that was searched; empty for a search in something else."""
 
     def add(self, hits: Iterable[Hit], where: str = "", spared: Collection[str] = (), token: str = "") -> None:
         """Count one searched thing and its hits; those of kinds that are spared there are counted apart."""
@@ -221,9 +223,10 @@ def _of_release(asset: str, search_in: _SearchIn) -> _Judge:
     """Always searched.  The outcome is kept: the release's report shows it, and the gate asks for it."""
 
     def judge(registry: Registry, resources: Resources, release: str, run_id: str) -> dg.AssetCheckResult:
+        # Before the search: what another run makes of the release meanwhile was not searched, and must not seem so.
+        manifest = manifest_digest(resources.warehouse, release)
         search = Search(index_of(resources, registry), Spared.of_release(resources, registry.hospitals, release))
         search_in(search, resources, release)
-        manifest = manifest_digest(resources.warehouse, release)
         outcome = CheckOutcome(
             asset,
             NO_KNOWN_IDENTIFIER,
@@ -233,6 +236,7 @@ def _of_release(asset: str, search_in: _SearchIn) -> _Judge:
             manifest,
             accepted=search.accepted,
             known=search.index.size,
+            report=search.page,
         )
         keep_outcome(resources, release, outcome)
         return search.result()
@@ -262,11 +266,10 @@ def _in_release(search: Search, resources: Resources, name: str) -> None:
 
 def _in_report(search: Search, resources: Resources, name: str) -> None:
     release = load_release(resources.release_requests, name)
-    _in_page(
-        search,
-        resources,
-        release.pages if resources.releases.exists(f"{release.pages}/{REPORT}") else release.delivered,
-    )
+    try:
+        _in_page(search, resources, release.pages)
+    except ObjectVanished:  # delivered, just now perhaps
+        _in_page(search, resources, release.delivered)
 
 
 def _in_delivery(search: Search, resources: Resources, name: str) -> None:
@@ -278,6 +281,8 @@ def _in_delivery(search: Search, resources: Resources, name: str) -> None:
 
 
 def _in_page(search: Search, resources: Resources, folder: str) -> None:
-    page = resources.releases.under(folder)
-    search.add(search.index.search_bytes(without_pictures(page.get(REPORT))), REPORT)
-    search.add(search.index.search_bytes(page.get(MANIFEST)), MANIFEST)
+    bucket = resources.releases.under(folder)
+    page, manifest = bucket.get(REPORT), bucket.get(MANIFEST)
+    search.page = digest_of(page)
+    search.add(search.index.search_bytes(without_pictures(page)), REPORT)
+    search.add(search.index.search_bytes(manifest), MANIFEST)

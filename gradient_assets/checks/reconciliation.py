@@ -10,7 +10,7 @@ run has overtaken (it has made what is before the stage since) warns: that run's
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import dagster as dg
@@ -18,7 +18,6 @@ import dagster as dg
 from gradient_assets import boundary
 from gradient_assets.assets.catalogue import RELEASES
 from gradient_assets.assets.context import silent
-from gradient_assets.hospitals import Registry
 from gradient_assets.integrity.balance import RELEASE_STAGE, Balance, of_release, of_table, refused
 from gradient_assets.integrity.given import STAGE_BEFORE, Given, noted
 from gradient_assets.integrity.origins import STAGES
@@ -41,7 +40,8 @@ from gradient_assets.tables import (
     REPORT_FILES,
     TableSpec,
 )
-from gradient_assets.withdrawals.register import at_work
+from gradient_assets.verification.partitions import WITHDRAWAL_S
+from gradient_assets.withdrawals.register import standing
 from resources import Resources
 from resources.buckets.object_store import Bucket
 from resources.warehouses.warehouse import Warehouse
@@ -168,30 +168,30 @@ def overtaken_stages(ledger: Bucket, hospital_id: str) -> set[str]:
     return found
 
 
-def settled(
-    resources: Resources, hospital_id: str, run_id: str, withdrawing: Callable[[], bool] = lambda: False
-) -> list[Balance]:
+def settled(resources: Resources, hospital_id: str, run_id: str) -> list[Balance]:
     """The balances; where they do not hold, counted again until they stand still: a run or a withdrawal may be at work.
 
-    `withdrawing`: whether a withdrawal is; between two tables it announces nothing.
+    A withdrawal announces nothing between two tables: it is waited for as the verification waits for it.
     """
     ledger = resources.partition_records
     last: list[Balance] = []
-    for look in range(LOOKS):
+    until = time.monotonic() + WITHDRAWAL_S
+    look = 0
+    while True:
         before = _standing(ledger, hospital_id, run_id)
         objects, files = (given.inputs if given else None for given in before[0][:2])
         overtaken, dicoms = overtaken_stages(ledger, hospital_id), before[0][0]
         again = dicoms.again if dicoms else 0
         found = balances(resources.warehouse, hospital_id, objects, files, overtaken, again)
         if all(one.holds for one in found):
-            break
+            return found
+        withdrawing = standing(resources, hospital_id).at_work and time.monotonic() < until
         stands_still = found == last and not before[1] and before == _standing(ledger, hospital_id, run_id)
-        if stands_still and not withdrawing():
-            break
+        look += not withdrawing
+        if not withdrawing and (stands_still or look == LOOKS):
+            return found
         last = found
-        if look < LOOKS - 1:
-            time.sleep(PAUSE_S)
-    return found
+        time.sleep(PAUSE_S)
 
 
 _Standing = tuple[list[Given | None], list[str]]
@@ -221,12 +221,9 @@ def _hospital_check(asset: str, hospitals: dg.PartitionsDefinition[str]) -> dg.A
     )
     @silent
     def in_equals_out_plus_quarantined(
-        context: dg.AssetCheckExecutionContext,
-        registry: dg.ResourceParam[Registry],
-        resources: dg.ResourceParam[Resources],
+        context: dg.AssetCheckExecutionContext, resources: dg.ResourceParam[Resources]
     ) -> dg.AssetCheckResult:
-        hospital = registry.get(context.partition_key)
-        found = settled(resources, hospital.id, context.run.run_id, lambda: at_work(resources, hospital).unfinished)
+        found = settled(resources, context.partition_key, context.run.run_id)
         # The quarantine is made before the final table, or at the same time.
         return outcome(found if is_last else found[:-2])
 
@@ -246,9 +243,9 @@ def _release_check() -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, resources: dg.ResourceParam[Resources]
     ) -> dg.AssetCheckResult:
         release = context.partition_key
+        manifest = manifest_digest(resources.warehouse, release)  # first: what is counted after a change is not of it
         found = of_release(resources, release)
         missing = {} if found.holds else {"instances without one outcome": max(1, abs(_lacking(found)))}
-        manifest = manifest_digest(resources.warehouse, release)
         checked = CheckOutcome(*BALANCE, found.holds, found.given or 0, missing, manifest)
         keep_outcome(resources, release, checked)
         return outcome([found])

@@ -14,6 +14,7 @@ from gradient_assets import boundary
 from gradient_assets.assets.catalogue import RELEASES
 from gradient_assets.assets.context import silent
 from gradient_assets.checks.telling import SEARCHED_NOW, most_frequent, pseudonyms_of
+from gradient_assets.deid.pixels.finders import described
 from gradient_assets.hospitals import Registry
 from gradient_assets.releases import load_release
 from gradient_assets.releases.manifest import manifest_digest
@@ -99,7 +100,10 @@ def _check(
         resources: dg.ResourceParam[Resources],
     ) -> dg.AssetCheckResult:
         partition = context.partition_key
+        manifest = ""
         if partitions is RELEASES:
+            # Before the look: what another run makes of the release meanwhile was not looked at.
+            manifest = manifest_digest(resources.warehouse, partition)
             verifier = Verifier.of_release(resources, registry, load_release(resources.release_requests, partition))
         else:
             hospital, run_id = registry.get(partition), context.op_execution_context.run_id
@@ -107,9 +111,15 @@ def _check(
             verifier = Verifier.of_hospital(resources, hospital, remembered)
         found = unspared(verifier, verifier.undisturbed(taken))
         if partitions is RELEASES:
-            manifest = manifest_digest(resources.warehouse, partition)
             outcome = CheckOutcome(
-                asset, look.name, not found.total, found.searched, found.by_kind, manifest, accepted=found.accepted
+                asset,
+                look.name,
+                not found.total,
+                found.searched,
+                found.by_kind,
+                manifest,
+                accepted=found.accepted,
+                reader=described(verifier.reader) if look is NO_TEXT and verifier.reader is not None else "",
             )
             keep_outcome(resources, partition, outcome)
         return outcome_of(

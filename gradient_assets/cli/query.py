@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 
 import click
 from rich.console import Console
@@ -14,9 +15,14 @@ from rich.table import Table
 
 from gradient_assets.hospitals import home_path
 from gradient_assets.tables import PUBLIC_TABLE
-from resources import Settings, resources_for
+from resources import Resources, Settings, resources_for
 
 _SHOWN = ("study_instance_uid", "modality", "study_date", "patient_sex", "patient_age", "body_part_examined")
+
+
+def opened_for_searching(environ: Mapping[str, str]) -> Resources:
+    """The stores of the public zone alone: whoever searches has no right to open another one.  Raises `SettingsError`."""
+    return resources_for(Settings.from_environment({**environ, "GRADIENT_ZONES": "public"}))
 
 
 @click.command()
@@ -27,9 +33,11 @@ def search(terms: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Search the public table's descriptions and reports for all TERMS, best first."""
     if not os.environ.get("GRADIENT_WAREHOUSE") and not home_path().is_dir():
         raise click.UsageError(f"{home_path()} is not there. Set GRADIENT_HOME, or make a sample with `gradient demo`.")
-    # The public zone alone: whoever searches has neither the registry nor the right to open another zone.
-    resources = resources_for(Settings.from_environment({**os.environ, "GRADIENT_ZONES": "public"}))
-    rows = resources.warehouse.search(PUBLIC_TABLE, "search_text", " ".join(terms), limit).to_pylist()
+    rows = (
+        opened_for_searching(os.environ)
+        .warehouse.search(PUBLIC_TABLE, "search_text", " ".join(terms), limit)
+        .to_pylist()
+    )
     if as_json:
         for row in rows:
             click.echo(json.dumps(row, default=str, ensure_ascii=False))

@@ -20,7 +20,7 @@ from gradient_assets.releases.delivery import Gate
 from gradient_assets.releases.evidence import cohort_classes, cohort_hospitals, refuse_small_classes
 from gradient_assets.releases.manifest import REPORT
 from gradient_assets.releases.requests import refuse_another
-from gradient_assets.releases.states import LogError, Standing, account_name, checked_name, is_author
+from gradient_assets.releases.states import LogError, Standing, account_name, checked_name
 from gradient_assets.tables import PROD, RELEASE_MANIFEST
 from resources.vault_contract import VaultError
 
@@ -73,12 +73,12 @@ def make_release(platform: Platform, wanted: Release, by: str) -> Standing:
     has_key = resources.vault.exists(wanted.secret_name)
     if not has_key:
         resources.keys.require_new(wanted.secret_name)
-    authors = gate.require_not_revoked().authors if has_key else ()
+    if has_key:
+        gate.require_not_revoked()
     save_release(resources.release_requests, wanted)
     if not has_key:
         resources.keys.make(wanted.secret_name)
-    if not is_author(by, authors):
-        gate.log.append("draft", by)
+    gate.ask(by)
     outcomes = materialize(
         platform,
         RELEASE_JOB,

@@ -137,18 +137,13 @@ def materialize(
     before: Callable[[dg.DagsterInstance], None] = lambda instance: None,
 ) -> list[Outcome]:
     """Run a job for each partition in this process, against the instance in `$GRADIENT_HOME/dagster`."""
-    dagster_home = prepare_home(platform.home)
-    os.environ["DAGSTER_HOME"] = str(dagster_home)
-    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    prepare_home(platform.home)
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
-    # After Ctrl-C SQLite's connections are closed by another thread than opened them; the pool logs a traceback for each.
-    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     fall_silent(platform.home)
     with suppress(StoreError, SettingsError):
         Diagnostics.open(platform.resources, "sweep").sweep()
     outcomes = []
-    with opening_alone(platform.home):
-        opened = dg.DagsterInstance.get()
+    opened = open_instance(platform.home)
     with RunProgress(max(1, steps * len(partitions))) as progress, opened as instance:
         end_the_dead(instance)
         before(instance)
@@ -169,6 +164,16 @@ def materialize(
             if "DagsterExecutionInterruptedError" in outcomes[-1].failed.values():
                 raise KeyboardInterrupt  # Dagster turns Ctrl-C into a failed step and would go on with the next partition
     return outcomes
+
+
+def open_instance(home: Path) -> dg.DagsterInstance:
+    """Dagster's instance of that home, made if there is none.  Raises `SettingsError`."""
+    os.environ["DAGSTER_HOME"] = str(prepare_home(home))
+    os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "1")
+    # After Ctrl-C SQLite's connections are closed by another thread than opened them; the pool logs a traceback for each.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+    with opening_alone(home):
+        return dg.DagsterInstance.get()
 
 
 def _failures(result: dg.ExecuteInProcessResult) -> dict[str, str]:

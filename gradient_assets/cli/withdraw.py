@@ -13,7 +13,8 @@ from pathlib import Path
 
 import click
 
-from gradient_assets.cli.run import Platform
+from gradient_assets.cli.run import Platform, open_instance
+from gradient_assets.deployment.launching import ended
 from gradient_assets.withdrawals.deliveries import WITHDRAWN_OBJECTS
 from gradient_assets.withdrawals.withdraw import Outcome, Task, Withdrawal, read_ids, removing_warehouse
 from gradient_assets.withdrawals.withdraw import withdraw as carry_out
@@ -45,7 +46,12 @@ def withdraw(hospital: str, ids: Path, reason: str, by: str | None) -> None:
     registered = platform.registry.get(hospital)
     order = Withdrawal(registered, read_ids(ids), by or getpass.getuser(), reason)
     warehouse = removing_warehouse(platform.resources, platform.registry, f"withdraw-{secrets.token_hex(4)}")
-    outcome = carry_out(Task(order, platform.resources, warehouse))
+
+    def ended_here(run_ids: frozenset[str]) -> dict[str, bool]:
+        with open_instance(platform.home) as instance:
+            return ended(instance, run_ids)
+
+    outcome = carry_out(Task(order, platform.resources, warehouse, ended_here))
     for line in told(hospital, outcome):
         click.echo(line)
     for name, reduced in sorted(outcome.releases.items()):

@@ -23,7 +23,13 @@ def show_absence(resources: Resources, hospitals: Iterable[Hospital], ids: Path 
     results = {hospital.id: prove_absence(resources, hospital, originals) for hospital in hospitals}
     if as_json:
         found = {
-            hospital: {"names": one.names, "rows": one.rows, "objects": one.objects, "found": dict(one.found)}
+            hospital: {
+                "names": one.names,
+                "rows": one.rows,
+                "objects": one.objects,
+                "found": dict(one.found),
+                "runs": sorted(one.runs),
+            }
             for hospital, one in results.items()
         }
         click.echo(json.dumps(found, indent=1))
@@ -31,6 +37,8 @@ def show_absence(resources: Resources, hospitals: Iterable[Hospital], ids: Path 
     for hospital, one in results.items():
         for place, count in sorted(one.found.items()):
             click.echo(f"'{hospital}': found in {place}: {count:,}")
+        for line in _waiting(one.runs):
+            click.echo(f"'{hospital}': {line}")
         looked = f"{one.names:,} names looked for in {one.rows:,} rows and {one.objects:,} objects"
         if not one.names and one.holds:
             click.echo(f"'{hospital}': nobody was withdrawn.")
@@ -39,3 +47,17 @@ def show_absence(resources: Resources, hospitals: Iterable[Hospital], ids: Path 
         else:
             click.echo(f"'{hospital}': {looked}. Run `gradient run -H {hospital}`, then withdraw again.")
     return not all(one.holds for one in results.values())
+
+
+def _waiting(runs: frozenset[str]) -> Iterable[str]:
+    """Whose the unfinished work is, and what ends it; withdrawing again deletes what has ended by then."""
+    if named := sorted(runs - {""}):
+        yield (
+            f"unfinished work of the runs {', '.join(named)}. Wait for them; one whose process is gone, on a machine that "
+            "can't be seen from here, is marked as ended in Dagster's UI (Terminate, with force). Then withdraw again."
+        )
+    if "" in runs:
+        yield (
+            "unfinished work of a command that goes on or was killed. Withdrawing again deletes it an hour after it was "
+            "last written to."
+        )

@@ -7,9 +7,10 @@ Belongs here: one question for each kind of process, and its answer in a line.  
 from __future__ import annotations
 
 import json
+import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
@@ -19,6 +20,8 @@ TIMEOUT_S = 5.0
 
 SERVICE = "DagsterApi"
 """The name under which a code location answers gRPC's health protocol; Kubernetes' probe asks for it as well."""
+
+_STORAGE = "DAGSTER_POSTGRES_"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ def web_server(address: str, timeout_s: float = TIMEOUT_S) -> Health:
 
 def daemon() -> Health:
     """Look for the heartbeats of the daemon's parts in Dagster's storage, as `DAGSTER_HOME` names it."""
+    if wrong := storage_variables_wrong(os.environ):
+        return Health("daemon", False, wrong)
     from dagster._daemon.controller import get_daemon_statuses
 
     with dg.DagsterInstance.get() as instance:
@@ -76,8 +81,20 @@ def daemon() -> Health:
     )
 
 
+def storage_variables_wrong(environ: Mapping[str, str]) -> str:
+    """What is wrong with the variables that name Dagster's storage; empty when nothing is seen.
+
+    PostgreSQL's image takes a password up to its first line break, Dagster takes all of it: each start ends in "password
+    authentication failed", which says nothing of the break.
+    """
+    broken = sorted(name for name in environ if name.startswith(_STORAGE) and "\n" in environ[name])
+    return f"{', '.join(broken)} holds a line break" if broken else ""
+
+
 def storage() -> Health:
     """Read from Dagster's storage, as `DAGSTER_HOME` names it."""
+    if wrong := storage_variables_wrong(os.environ):
+        return Health("storage", False, wrong)
     with dg.DagsterInstance.get() as instance:
         instance.get_runs_count()
     return Health("storage", True, "answers")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import dagster as dg
@@ -73,6 +74,12 @@ def end_the_dead(instance: dg.DagsterInstance) -> None:
     for run in instance.get_runs(unfinished):
         if _of_the_command(run).status == WorkerStatus.NOT_FOUND:
             instance.report_run_failed(run, "The run's process is gone.")
+
+
+def ended(instance: dg.DagsterInstance, run_ids: Iterable[str]) -> dict[str, bool]:
+    """Of runs by their ids: whether each has ended, also by the death of its process; without those this instance never had."""
+    end_the_dead(instance)
+    return {run.run_id: run.is_finished for run in instance.get_runs(dg.RunsFilter(run_ids=sorted(run_ids)))}
 
 
 def _of_the_command(run: DagsterRun) -> CheckRunHealthResult:

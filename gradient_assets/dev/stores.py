@@ -134,7 +134,7 @@ class S3(Part):
 class Gcs(Part):
     """fake-gcs-server: GCS without identities.
 
-    It takes writes in JSON only, and obstore writes in XML: its buckets are to read from.
+    It takes writes in JSON only, and obstore writes in XML: its buckets are to read and delete from.
     """
 
     name: ClassVar[str] = "gcs"

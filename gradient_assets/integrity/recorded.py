@@ -146,8 +146,8 @@ class RecordedWarehouse:
         return self.inner.location(spec, partition)
 
     def staging(self, zone: str, run_id: str) -> Staging:
-        """As the warehouse's."""
-        return self.inner.staging(zone, run_id)
+        """As the warehouse's; the name ends with the run's, so that one can say when what waits there is nobody's."""
+        return self.inner.staging(zone, run_id if self.run_id in run_id else f"{run_id}-{self.run_id}")
 
 
 def recorded_warehouse(
@@ -198,14 +198,15 @@ def committing(warehouse: Warehouse, made: TableSpec | None, partition: str) -> 
     if made is None or not isinstance(warehouse, RecordedWarehouse):
         yield
         return
-    with _alone(warehouse.ledger, made, partition):
+    with alone(warehouse.ledger, made, partition):
         warehouse.require_unchanged(made, partition)
         with warehouse.writing(made, partition):
             yield
 
 
 @contextmanager
-def _alone(ledger: Bucket, made: TableSpec, partition: str) -> Iterator[None]:
+def alone(ledger: Bucket, made: TableSpec, partition: str) -> Iterator[None]:
+    """The lock of `committing` by itself, for who changes a stage's objects and not its tables; not to be taken twice."""
     if ledger.address.scheme != "file":
         yield
         return

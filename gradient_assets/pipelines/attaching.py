@@ -20,7 +20,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 from gradient_assets.pipelines.beam_stage import MANIFEST, PLAN
 from resources.buckets.object_store import Bucket, StoreError
-from resources.buckets.staging import Staging
+from resources.buckets.staging import JOB_NOTES, Staging
 
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}/[0-9a-f]{16}")
 
@@ -63,7 +63,7 @@ def outliving(engine: object, name: str, work: str, fresh: Mapping[str, Staging]
     if not isinstance(engine, FindsJobs):
         yield writes
         return
-    notes = fresh["identified"].root.under("jobs")
+    notes = fresh["identified"].root.under(JOB_NOTES)
     noted = f"{name}.json"
     left = _left(notes, noted, work, fresh)
     found = None if left is None else _still(engine, name, Writes.to(left, work))

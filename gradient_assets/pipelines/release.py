@@ -124,3 +124,8 @@ class CleanInstances:
 def stage_version(finder: pixels.TextFinder, residual: pixels.TextFinder | None) -> str:
     """Version of the stage with these finders."""
     return "+".join([CleanInstances.version, *(described(one) for one in (finder, residual) if one is not None)])
+
+
+def finders_in(version: str) -> tuple[str, ...]:
+    """The finders of such a version, as they describe themselves."""
+    return tuple(version.split("+")[CleanInstances.version.count("+") + 1 :])

@@ -178,31 +178,35 @@ class StageRun:
         """Take rows and objects in which the verification found something out of what was committed, and refuse them.
 
         `findings`: work token → what was found, without a value.  The rows go first: killed in between, the stage does these
-        items again and the verification looks again.  Raises `StageError` for a token that no row of origin names.
+        items again and the verification looks again.  What another run or a withdrawal has taken away since is not there to be
+        put aside.  Raises `StageError` for a row that stands and that no row of origin names.
         """
         if not findings:
             return counts
-        refused = self._found_rows(step, findings)
-        if missing := len(findings) - len({row["work_token"] for row in refused}):
-            raise StageError(
-                f"Stage {step.stage} of '{self.partition}': {missing} findings of the verification belong to no item. "
-                "The partition can't be vouched for; run it again."
-            )
         name = f"{step.stage}-{self.partition}-{self.run_id}-found"
-        with self.warehouse.staging("identified", name) as private:
+        with (
+            self.warehouse.staging("identified", name) as private,
+            committing(self.warehouse, step.made, self.partition),
+        ):
+            refused = self._found_rows(step, findings)
+            nameless = findings.keys() - {row["work_token"] for row in refused}
+            if nameless and (missing := nameless & self.warehouse.tokens(step.output, self.partition)):
+                raise StageError(
+                    f"Stage {step.stage} of '{self.partition}': {len(missing)} findings of the verification belong to no item. "
+                    "The partition can't be vouched for; run it again."
+                )
             writer = ShardWriter({"identified": StagingPlace(private.bucket, private.uri)})
             for row in refused:
                 writer.add(step.refusals, row)
                 writer.keep()
-            shards = writer.close()[step.refusals.full_name]
-            with committing(self.warehouse, step.made, self.partition):
-                for spec in (step.output, *step.beside, *_origins(step)):
-                    self.warehouse.replace(spec, self.partition, shards=[], drop_tokens=findings.keys())
-                self._tidy(step, objects)
-                self.warehouse.replace(step.refusals, self.partition, shards=shards)
-                self.settle(_settled(step))
+            shards = writer.close().get(step.refusals.full_name, [])
+            for spec in (step.output, *step.beside, *_origins(step)):
+                self.warehouse.replace(spec, self.partition, shards=[], drop_tokens=findings.keys())
+            self._tidy(step, objects)
+            self.warehouse.replace(step.refusals, self.partition, shards=shards)
+            self.settle(_settled(step))
         self.say(
-            f"{step.stage}: {len(findings)} put aside, because the verification found something in what was written"
+            f"{step.stage}: {len(refused)} put aside, because the verification found something in what was written"
         )
         reasons = self._reasons(step)
         withdrawn = reasons.pop(Reason.WITHDRAWN.value, 0)

@@ -1,8 +1,10 @@
 """What people decided about quarantined items: a log that is only added to, and what stands of it.
 
-Belongs here: the record of one decision, its file, and which of several is in force.  Each decision is one object in the
-identified zone, beside reviews and requests for releases, sealed with the hospital's key; nothing is ever put over it.  It
-names items by pseudonym, and may be about many at once.
+Belongs here: the record of one decision, the log of a hospital, and which of several is in force.  Each decision is one entry
+in the identified zone, beside reviews and requests for releases.  It names items by pseudonym, and may be about many at once.
+
+Entries are sealed with the hospital's key, each over the one before (`seals.SealedLog`): one that is missing may have taken an
+acceptance back.  Entries cut off the end leave no trace (docs/boundary.md): the rights in `deploy/` let nobody delete one.
 
 A decision holds for the work token it was made on, and names the token that the item has from then on.  So an item is done
 again because of it exactly once, and another object, engine, profile or knowledge of the patient, which all change the
@@ -11,10 +13,10 @@ token, end it.  Of two decisions on the same token the later one holds; the log 
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
@@ -22,9 +24,9 @@ from typing import Any, Literal, get_args
 from gradient_assets.deid.reasons import ACCEPTABLE, Reason
 from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.steps import WorkItem
-from gradient_assets.seals import Seals
+from gradient_assets.seals import LogEntry, SealBroken, SealedLog, Seals
 from gradient_assets.tables import TOKEN_PATTERN
-from resources.buckets.object_store import Bucket
+from resources.buckets.object_store import Bucket, ObjectExists
 from resources.environment import Resources
 
 Action = Literal["retry", "accept", "drop"]
@@ -97,15 +99,10 @@ class Decision:
         if self.action == "accept" and any(item.reason not in ACCEPTABLE for item in self.items):
             raise QuarantineError(f"Only {acceptable_codes()} can be accepted.")
 
-    @property
-    def moment(self) -> datetime:
-        """When it was made, comparable whatever its offset."""
-        return datetime.fromisoformat(self.decided_at)
-
 
 @dataclass(frozen=True)
 class Decisions:
-    """All decisions of one hospital, oldest first, and what of them is in force."""
+    """All decisions of one hospital in the order in which they were added, and what of them is in force."""
 
     log: tuple[Decision, ...] = ()
     _last: dict[tuple[str, int], tuple[Decision, Decided]] = field(init=False, repr=False, default_factory=dict)
@@ -212,47 +209,55 @@ def log_bucket(resources: Resources, hospital_id: str) -> Bucket:
 
 
 def keep(resources: Resources, hospital: Hospital, decision: Decision) -> None:
-    """Add a decision to the hospital's log, under the seal of its key.  Raises what the vault raises."""
-    file = _seals(resources, hospital).closed(hospital.id, asdict(decision))
-    log_bucket(resources, hospital.id).create(_key(decision, file), file)
-
-
-def _seals(resources: Resources, hospital: Hospital) -> Seals:
-    return Seals.of(resources, hospital.secret_name, PREFIX)
-
-
-def _key(decision: Decision, file: bytes) -> str:
-    """Its time and its digest: no other decision can have it."""
-    when = decision.moment.astimezone(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-    return f"{when}-{hashlib.sha256(file).hexdigest()[:16]}.json"
+    """Add a decision to the hospital's log.  Raises as `decisions_of`: nothing is added to a log that is broken."""
+    log, length = _log(resources, hospital), -1
+    while True:
+        entries = [entry for entry, _ in _read(log, hospital)]
+        if len(entries) == length:
+            raise _broken(hospital, "an entry is missing, or a foreign file lies there")
+        length = len(entries)
+        with suppress(ObjectExists):  # somebody else was first: this one goes behind theirs
+            log.append(length + 1, asdict(decision), entries[-1].seal if entries else "")
+            return
 
 
 def decisions_of(resources: Resources, hospital: Hospital) -> Decisions:
     """The log of a hospital.
 
-    Raises `QuarantineError` for a file that can't be understood, or that is not as it was written: it may take an acceptance
-    back, or make one up, and going on would pass the object on.  Raises what the vault raises.
+    Raises `QuarantineError` for a log that is not as it was written: it may take an acceptance back, or make one up, and going
+    on would pass the object on.  Raises what the vault raises.
     """
-    bucket, seals = log_bucket(resources, hospital.id), None
-    found: list[tuple[datetime, str, Decision]] = []
-    for stat in bucket.listing():
-        seals = seals or _seals(resources, hospital)  # a hospital nobody decided about needs no key here
-        file = bucket.get(stat.key)
-        try:
-            decision = _parsed(seals.opened(hospital.id, file))
-        except (QuarantineError, ValueError, TypeError, KeyError):
-            break
-        if stat.key != _key(decision, file):
-            break
-        found.append((decision.moment, stat.key, decision))
-    else:
-        return Decisions(tuple(decision for _, _, decision in sorted(found, key=lambda one: one[:2])))
-    raise QuarantineError(
-        f"A quarantine decision of hospital '{hospital.id}' can't be read, or was not made here. Restore the files under "
-        f"{PREFIX}/{hospital.id}, or remove what does not belong there."
+    if next(iter(log_bucket(resources, hospital.id).listing()), None) is None:
+        return Decisions()  # a hospital nobody decided about needs no key here
+    return Decisions(tuple(decision for _, decision in _read(_log(resources, hospital), hospital)))
+
+
+def _log(resources: Resources, hospital: Hospital) -> SealedLog:
+    """One hospital's entries are none of another's.  Raises what the vault raises."""
+    place = f"{PREFIX}/{hospital.id}"
+    return SealedLog(
+        log_bucket(resources, hospital.id), place, Seals.of(resources, hospital.secret_name, place).sealers
+    )
+
+
+def _read(log: SealedLog, hospital: Hospital) -> list[tuple[LogEntry, Decision]]:
+    try:
+        return [(entry, _parsed(entry.content)) for entry in log.read()]
+    except SealBroken as error:
+        what = str(error)
+    except (QuarantineError, ValueError, TypeError, KeyError):
+        what = "an entry that is none"
+    raise _broken(hospital, what)
+
+
+def _broken(hospital: Hospital, what: str) -> QuarantineError:
+    return QuarantineError(
+        f"The quarantine decisions of hospital '{hospital.id}' can't be relied on ({what}), and nothing is made by them. "
+        f"Restore the files under {PREFIX}/{hospital.id} from a copy; or delete them all, also those of versions before this "
+        "log, and decide again."
     )
 
 
 def _parsed(content: dict[str, Any]) -> Decision:
-    items = tuple(Decided(**item) for item in content.pop("items"))
-    return Decision(**content, items=items)
+    items = tuple(Decided(**item) for item in content["items"])
+    return Decision(**{**content, "items": items})

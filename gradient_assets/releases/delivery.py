@@ -1,17 +1,20 @@
 """The one way out of the platform, and the way back.
 
 Belongs here: the gate (`require_approved`), approving, moving what was approved to the recipient's folder, and taking it
-back.  Nothing else moves an object there.  Every object is read once more and compared with its digest before the first one
-moves, so what arrives is what was checked and approved.
+back.  Nothing else moves an object there.  Every object is read and compared with its digest before the first one moves, and
+again where it has arrived.  Where records lie in a folder no stage commits meanwhile; elsewhere a release that was made again
+at the same time is found by the second reading, and goes from the recipient's folder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gradient_assets.hospitals import ReleaseRules
+from gradient_assets.integrity.recorded import alone
 from gradient_assets.releases.manifest import (
     MANIFEST,
     REPORT,
@@ -34,8 +37,9 @@ from gradient_assets.releases.states import (
     is_author,
 )
 from gradient_assets.releases.verification import outcomes_of
-from gradient_assets.tables import RELEASE_FACTS, RELEASE_MANIFEST
+from gradient_assets.tables import MADE_RELEASE, RELEASE_FACTS, RELEASE_MANIFEST
 from resources.buckets.object_store import ObjectVanished
+from resources.buckets.staging import fresh_staging
 from resources.environment import Resources
 from resources.vault_contract import VaultError
 
@@ -63,11 +67,21 @@ class Gate:
             raise ReleaseError(f"Release '{self.release.name}' was revoked. Ask for another one under another name.")
         return standing
 
+    def ask(self, by: str) -> None:
+        """Log who asks for the release, each person once.  Raises `ReleaseError`."""
+        with self._alone():
+            if not is_author(by, self.require_not_revoked().authors):
+                self.log.append("draft", by)
+
     def verify(self, by: str, manifest: bytes, report: bytes) -> Standing:
         """Log that this may be approved, and lay the page where approvers find it.
 
         A page that was approved, or went out, for this very manifest stays as it was read; any other one is replaced.
         """
+        with self._alone():
+            return self._verify(by, manifest, report)
+
+    def _verify(self, by: str, manifest: bytes, report: bytes) -> Standing:
         standing = self.require_not_revoked()
         now, page = digest_of(manifest), digest_of(report)
         is_said = bool(standing.approvals) or standing.is_current_delivered
@@ -87,7 +101,7 @@ class Gate:
     def approve(self, by: str, note: str = "", digest: str = "") -> Standing:
         """Say in somebody's name that this manifest and this report may leave.  `digest`: how the one that was read begins.
 
-        Raises `ReleaseError`: not verified, made again since, one's own, said before, or not needed.
+        Raises `ReleaseError`: not verified, made again since, a check lacking, one's own, said before, or not needed.
         """
         standing, needed, name = self.require_not_revoked(), self.rules.approvals, self.release.name
         by = checked_name(by)
@@ -101,6 +115,7 @@ class Gate:
         if state in ("approved", "delivered"):
             raise ReleaseError(f"Release '{name}' is {state} already, by {', '.join(standing.approved_by)}.")
         self._require_unchanged(standing)
+        self._require_checked(standing)
         if not standing.manifest.startswith(digest.lower()):
             raise ReleaseError(
                 f"The report that was read has another digest: release '{name}' was made again. Read it anew."
@@ -126,31 +141,22 @@ class Gate:
         for number, one in enumerate(standing.approvals):
             self._require_may_approve(one.by, one.account, replace(standing, approvals=standing.approvals[:number]))
         self._require_unchanged(standing)
-        outcomes_of(self.resources, name, standing.manifest, unread_pixels=self.rules.unread_pixels)
+        self._require_checked(standing)
         return standing
 
     def deliver(self, by: str) -> Standing:
         """Move what was approved to the recipient; the same again after a broken run.  Raises `ReleaseError`."""
-        standing, release, bucket = self.require_approved(), self.release, self.resources.releases
-        rows = manifest_rows(self.resources.warehouse, release.name)
-        manifest, report = as_csv(rows), self._report(standing)
-        moving = self._moving({row["object_key"]: row["sha256"] for row in rows})
-        try:
-            for key in moving:
-                bucket.move(f"{release.prepared}/{key}", f"{release.delivered}/dicom/{key}")
-        except ObjectVanished:
+        release, bucket = self.release, self.resources.releases
+        with self._alone():
+            standing = self.require_approved()
+            rows, report = self._rows(standing), self._report(standing)
+            self._move(rows)
+            bucket.put(f"{release.delivered}/{MANIFEST}", as_csv(rows))
+            bucket.put(f"{release.delivered}/{REPORT}", report)
             self.give_up_if_revoked(rows)
-            raise
-        wanted = {f"{release.delivered}/dicom/{row['object_key']}" for row in rows}
-        there = [stat.key for stat in bucket.listing(f"{release.delivered}/dicom/")]
-        bucket.delete([key for key in there if key not in wanted])
-        bucket.put(f"{release.delivered}/{MANIFEST}", manifest)
-        bucket.put(f"{release.delivered}/{REPORT}", report)
-        self.give_up_if_revoked(rows)
-        if not standing.is_current_delivered:
-            standing = self.log.append("delivered", by, manifest=standing.manifest, report=standing.report)
-        for folder in (release.prepared, release.pages):
-            bucket.delete([stat.key for stat in bucket.listing(f"{folder}/")])
+            if not standing.is_current_delivered:
+                standing = self.log.append("delivered", by, manifest=standing.manifest, report=standing.report)
+            self._clear()
         return standing
 
     def revoke(self, by: str, reason: str) -> tuple[Standing, int]:
@@ -227,14 +233,28 @@ class Gate:
                 "under another name (`releases.distinct_accounts` of the registry). Use an account of one's own."
             )
 
+    def _alone(self) -> AbstractContextManager[None]:
+        """While it lasts no stage commits the release, and nobody else is in here: two that say the same say it once."""
+        return alone(self.resources.partition_records, MADE_RELEASE, self.release.name)
+
     def _require_unchanged(self, standing: Standing) -> None:
+        self._rows(standing)
+        self._report(standing)
+
+    def _require_checked(self, standing: Standing) -> None:
+        """Raise `ReleaseError` unless every blocking check has passed over this very manifest and page."""
+        name, rules = self.release.name, self.rules
+        outcomes_of(self.resources, name, standing.manifest, report=standing.report, unread_pixels=rules.unread_pixels)
+
+    def _rows(self, standing: Standing) -> list[dict[str, Any]]:
+        """The rows of the manifest that was verified.  Raises `ReleaseError` if the table holds others."""
         rows = manifest_rows(self.resources.warehouse, self.release.name)
         if digest_of(as_csv(rows)) != standing.manifest:
             raise ReleaseError(
                 f"Release '{self.release.name}' was made again after it was verified. Run `gradient release` again and read "
                 "its report."
             )
-        self._report(standing)
+        return rows
 
     def _has_report(self, standing: Standing) -> bool:
         try:
@@ -255,13 +275,44 @@ class Gate:
             f"The report of release '{self.release.name}' is not the one that was verified. Run `gradient release` again."
         )
 
-    def _moving(self, digests: dict[str, str]) -> list[str]:
+    def _move(self, rows: list[dict[str, Any]]) -> None:
+        """Bring the recipient's folder to these objects.
+
+        Raises `ReleaseError` if one of them is not what its row names, before the first moves or where it has arrived: then
+        none of another content stays there.
+        """
+        bucket, release, place = self.resources.releases, self.release, f"{self.release.delivered}/dicom"
+        digests = {row["object_key"]: row["sha256"] for row in rows}
+        moved: list[str] = []
+        waiting, is_whole = self._waiting(digests), False
+        try:
+            with suppress(ObjectVanished):  # a revocation, a withdrawal, or a run that made the release again
+                for key in waiting:
+                    moved.append(key)
+                    bucket.move(f"{release.prepared}/{key}", f"{release.delivered}/dicom/{key}")
+                is_whole = True
+        finally:
+            # After a move that broke off, what was not moved may lie there of an earlier delivery.
+            arrived = digests if is_whole else moved
+            unlike = [f"{place}/{key}" for key in arrived if self._digest(f"{place}/{key}") != digests[key]]
+            bucket.delete(unlike)
+        self.give_up_if_revoked(rows)
+        if unlike or not is_whole:
+            raise ReleaseError(
+                f"Release '{release.name}' was changed while it was delivered. {len(unlike)} objects are not those that were "
+                "approved, and do not lie with the recipient. It is not delivered; run `gradient release` again and read its "
+                "report."
+            )
+        there = [stat.key for stat in bucket.listing(f"{place}/")]
+        bucket.delete([key for key in there if key.removeprefix(f"{place}/") not in digests])
+
+    def _waiting(self, digests: Mapping[str, str]) -> list[str]:
         """Keys that have to move, after every object of the manifest was read and found to be the one it names."""
         bucket, release = self.resources.releases, self.release
-        moving, wrong = [], 0
+        waiting, wrong = [], 0
         for key, digest in sorted(digests.items()):
             if self._digest(f"{release.prepared}/{key}") == digest:
-                moving.append(key)
+                waiting.append(key)
             elif self._digest(f"{release.delivered}/dicom/{key}") != digest:
                 wrong += 1
         if wrong:
@@ -269,7 +320,16 @@ class Gate:
                 f"{wrong} objects of release '{release.name}' are missing, or are not those of its manifest. Nothing was "
                 f"delivered. {bucket.address.scheme} storage changed by somebody else; run `gradient release` again."
             )
-        return moving
+        return waiting
+
+    def _clear(self) -> None:
+        """Delete what waited for this delivery, and what dead runs left; what a run that goes on has staged is its own."""
+        bucket, release = self.resources.releases, self.release
+        for folder in (release.prepared, release.pages):
+            keys = (stat.key for stat in bucket.listing(f"{folder}/"))
+            bucket.delete([key for key in keys if not key.startswith(f"{release.staged}/")])
+        with fresh_staging(bucket.under(release.staged), "deliver"):
+            pass
 
     def _digest(self, key: str) -> str:
         try:

@@ -19,13 +19,14 @@ from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.reasons import Reason
 from gradient_assets.hospitals import Hospital, Registry, ReleaseRules
 from gradient_assets.integrity.balance import Balance, of_release
+from gradient_assets.pipelines.release import finders_in
 from gradient_assets.pipelines.thumbnails import stage_version
 from gradient_assets.pipelines.work import WorkSource
 from gradient_assets.releases.manifest import as_csv, digest_of, manifest_rows
 from gradient_assets.releases.requests import Release, ReleaseError
 from gradient_assets.releases.revision import code_revision, package_version
 from gradient_assets.releases.statistics import Classes, classes_of
-from gradient_assets.releases.verification import BEFORE_REPORT, CheckOutcome, outcomes_of
+from gradient_assets.releases.verification import BEFORE_REPORT, PIXELS, CheckOutcome, outcomes_of
 from gradient_assets.review.decisions import Decision, decisions_of
 from gradient_assets.review.listing import carried_over
 from gradient_assets.tables import PROD, REFUSED_RELEASE, RELEASE_AUDIT, RELEASE_FACTS, TableSpec
@@ -66,7 +67,8 @@ class Reviewed:
 class Evidence:
     """What is known of a release.  `tags`: tag → action → elements; `triage` and `refusals` as counted over hospitals;
     `balance`: the cohort's instances, delivered and left out; `profiles`, `dates` (what became of dates, in words) and
-    `engines` → objects."""
+    `engines` → objects; `finders`: models that looked at an object while it was cleaned, at least; `reader`: who read what
+    was written, by its description, blank where nobody did."""
 
     release: Release
     rule: str
@@ -85,6 +87,8 @@ class Evidence:
     profiles: Mapping[str, int]
     dates: Mapping[str, int]
     engines: Mapping[str, int]
+    finders: int
+    reader: str
     version: str
     revision: str
 
@@ -119,6 +123,9 @@ def gather_evidence(resources: Resources, registry: Registry, release: Release) 
             for tag, count in counted.items():
                 tags[tag][action] += count
         kinds.update(json.loads(row["removed_by_kind_json"]))
+    outcomes = outcomes_of(
+        resources, release.name, manifest, BEFORE_REPORT, unread_pixels=registry.releases.unread_pixels
+    )
     return Evidence(
         release=release,
         rule=_rule(resources, release),
@@ -131,14 +138,14 @@ def gather_evidence(resources: Resources, registry: Registry, release: Release) 
         tags=tags,
         kinds=kinds,
         boxes=sum((Counter(json.loads(row["boxes_json"])) for row in facts), Counter()),
-        outcomes=outcomes_of(
-            resources, release.name, manifest, BEFORE_REPORT, unread_pixels=registry.releases.unread_pixels
-        ),
+        outcomes=outcomes,
         reviewed=_reviewed(resources, hospitals, audits),
         triage=_triage(resources, hospitals),
         profiles=Counter(f"{row['profile']}, PS3.15 {row['standard_edition']}" for row in rows),
         dates=Counter(_date_rule(registry.get(row["hospital_id"])) for row in audits),
         engines=Counter(row["engine_version"] for row in rows),
+        finders=min(len(finders_in(row["engine_version"])) for row in rows),
+        reader=_reader(release, outcomes, rows),
         version=package_version(),
         revision=code_revision(),
     )
@@ -188,6 +195,22 @@ def _refusals(resources: Resources, release: Release) -> dict[str, int]:
     reasons = Counter(row["reason"] for row in _rows(resources, REFUSED_RELEASE, release))
     del reasons[Reason.WITHDRAWN.value]  # left out, not refused
     return dict(reasons.most_common())
+
+
+def _reader(release: Release, outcomes: Iterable[CheckOutcome], rows: Iterable[Mapping[str, Any]]) -> str:
+    """Raises `ReleaseError` for a nameless one, or one that cleaned an object of the release: it can't prove itself."""
+    looked = next(one for one in outcomes if (one.asset, one.check) == PIXELS)
+    if not looked.searched:
+        return ""
+    reader = looked.reader
+    if not reader:
+        raise ReleaseError(f"Nobody knows who read release '{release.name}'. Run `gradient release` again.")
+    if any(reader in finders_in(row["engine_version"]) for row in rows):
+        raise ReleaseError(
+            f"Release '{release.name}' was cleaned by {reader}, which read it afterwards (GRADIENT_VERIFYING_READER): what "
+            "cleaned can't prove itself. Run `gradient release` again."
+        )
+    return reader
 
 
 def _date_rule(hospital: Hospital) -> str:

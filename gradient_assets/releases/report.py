@@ -22,7 +22,7 @@ from gradient_assets.releases.charts import HALF, HATCHING, WIDTH, Bar, bars
 from gradient_assets.releases.evidence import Evidence
 from gradient_assets.releases.manifest import MANIFEST
 from gradient_assets.releases.statistics import UNKNOWN, Cell, age_group, cells
-from gradient_assets.releases.verification import BALANCE, PIXELS
+from gradient_assets.releases.verification import BALANCE
 
 _PICTURE = re.compile(rb"data:image/jpeg;base64,[A-Za-z0-9+/=]*")
 _TAG = re.compile(r"\(([0-9A-F]{4}),([0-9A-F]{4})\)")
@@ -47,9 +47,10 @@ ALONE = (
     "For them the release is pseudonymous, not anonymous: let it leave under an agreement that forbids to look for people, or "
     "choose a wider cohort."
 )
-SAME_MODEL = (
-    "but text in pixels is read by the model that also looked second while they were cleaned, so what neither model reads is "
-    "found by people alone."
+NO_PLACE = (
+    "Where they live is not counted: elements that hold a residence are removed under every profile, and an address or postal "
+    "code that is found in a text is taken out or made up whole. The name of a state may stay in a text, and a place that no "
+    "rule finds."
 )
 UNREAD = "but nobody has read the pixels again, which the registry allows (<code>releases.unread_pixels</code>)."
 LOOK_FIRST = (
@@ -169,9 +170,9 @@ def _classes(evidence: Evidence) -> str:
     )
     return _section(
         "How many are alike",
-        "<p>What still tells patients apart is their sex, their ages and their study years, all studies of a patient together. "
-        f"Patients who agree in all three are one class. The smallest class has <b>{_n(classes.smallest)}</b>; "
-        f"{_n(singles)} of {_n(sum(classes.sizes))} patients are alone in theirs. {asked} No place of residence is left.</p>"
+        "<p>Patients are told apart by their sex, their ages and their study years, all studies of a patient together. "
+        f"Those who agree in all three are one class. The smallest class has <b>{_n(classes.smallest)}</b>; "
+        f"{_n(singles)} of {_n(sum(classes.sizes))} patients are alone in theirs. {asked} {NO_PLACE}</p>"
         + (f'<p class="warn">{ALONE}</p>' if singles else ""),
     )
 
@@ -224,11 +225,10 @@ def _verification(evidence: Evidence) -> str:
         looks.append(
             ["Objects of this release that people chose", _n(len(evidence.rows)), _n(chosen), _n(hits), "says nothing"]
         )
-    is_read = all(outcome.searched for outcome in evidence.outcomes if (outcome.asset, outcome.check) == PIXELS)
     return _section(
         "Verification",
         "<p>Every object was cleaned from its original, written, read back and searched by code that shares no rule with the "
-        f"engines; {SAME_MODEL if is_read else UNREAD} The checks ran over exactly this manifest, and block delivery.</p>"
+        f"engines; {_read_by(evidence)} The checks ran over exactly this manifest, and block delivery.</p>"
         + _table(
             ("check", "looked at", "looked for", "found", "accepted", "outcome"), rows, numbers=(1, 2, 3, 4), good=5
         )
@@ -236,11 +236,26 @@ def _verification(evidence: Evidence) -> str:
         "people declared false alarms; they are in the release.</p>"
         + "<h3>Text in pixels: what samples say</h3>"
         + _table(("sample", "of", "looked at", "with missed text", "at most, 95 %"), looks, numbers=(1, 2, 3, 4))
-        + '<p class="note">Releases look at every frame, with a second model after the first. The bound is the one of Clopper '
+        + f'<p class="note">{_looks(evidence)} The bound is the one of Clopper '
         "and Pearson, one-sided (3 ÷ n when nothing was missed). It is taken from objects that a sample drew, and holds if its "
         "reviewers decided about each one they were shown; what people chose to look at does not lower it. A look counts for "
         "the object and engine it was made on. What people found missing was blacked out before this release was made.</p>",
     )
+
+
+def _read_by(evidence: Evidence) -> str:
+    """Who read the pixels that were written, and what follows for text that none of those who looked can read."""
+    if not evidence.reader:
+        return UNREAD
+    return (
+        f"text in pixels was read by <code>{_e(evidence.reader)}</code>, which cleaned none of them, so what neither it nor "
+        "those that cleaned (annex, “engines”) can read is found by people alone."
+    )
+
+
+def _looks(evidence: Evidence) -> str:
+    who = "one model, then another one" if evidence.finders > 1 else "one model"
+    return f"While an object is cleaned, {who} looks at every frame that shows something new."
 
 
 def _sample_row(what: str, of: int, looked: int, hits: int, bound: float, unused: str) -> list[str]:

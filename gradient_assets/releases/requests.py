@@ -47,6 +47,11 @@ class Release:
         return f"{PREPARED}/{self.name}"
 
     @property
+    def staged(self) -> str:
+        """Where the objects of a run that goes on wait to be committed (`pipelines.stage`)."""
+        return f"{self.prepared}/_staging"
+
+    @property
     def pages(self) -> str:
         """Where report and manifest wait; beside the objects, whose folder is swept."""
         return f"{PREPARED}/_pages/{self.name}"

@@ -86,7 +86,8 @@ class Revocation:
 class Entry:
     """One change: `by` is the name that was given, `account` who ran the command, `at` ISO 8601 in UTC.
 
-    `manifest` and `report` are SHA-256 digests of what the change was said of; empty for a draft.
+    `manifest` and `report` are SHA-256 digests of what the change was said of; empty for a draft.  Those of `reduced` are of
+    what lies with the recipient now; empty if nothing was delivered.
     """
 
     number: int
@@ -107,9 +108,9 @@ class Entry:
         checked_name(self.by)
         if not _NOTE.fullmatch(self.note):
             raise ReleaseError("A note or reason has up to 500 characters on one line.")
-        if self.change in ("verified", "approval", "delivered", "reduced") and not (
-            _DIGEST.fullmatch(self.manifest) and _DIGEST.fullmatch(self.report)
-        ):
+        named = (self.manifest, self.report)
+        is_of_nothing = self.change == "draft" or (self.change == "reduced" and named == ("", ""))
+        if not (self.change == "revoked" or is_of_nothing or all(map(_DIGEST.fullmatch, named))):
             raise ReleaseError("A change after the draft names the manifest and the report it is said of.")
         datetime.fromisoformat(self.at)
 
@@ -169,11 +170,12 @@ class Standing:
                 return replace(grown, approvals=(*self.approvals, entry))
             case "delivered" if is_of_now:
                 return replace(grown, delivered=entry.manifest, is_current_delivered=True)
-            case "reduced" if self.delivered:
-                # Fewer objects of what was approved: what lay with the recipient stays delivered, a newer one is read again.
-                return replace(
-                    grown, manifest=entry.manifest, report=entry.report, approvals=(), delivered=entry.manifest
-                )
+            case "reduced" if bool(entry.manifest) == bool(self.delivered) and self.manifest:
+                # Fewer objects of what was approved: what lay with the recipient stays delivered, what waited is a draft
+                # again, and nobody has approved it.
+                named = (entry.manifest, entry.report) if self.is_current_delivered else ("", "")
+                grown = replace(grown, manifest=named[0], report=named[1], approvals=())
+                return replace(grown, delivered=entry.manifest)
             case "revoked":
                 return replace(grown, revoked=True)
         raise LogError("a change of something else")

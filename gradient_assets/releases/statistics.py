@@ -109,7 +109,8 @@ def classes_of(facts: Iterable[Fact], *, with_year: Callable[[Fact], bool] = lam
 
     A recipient sees which studies are one patient's, so a patient is told apart by all their ages and years together, not by
     each study's alone.  A missing value is a value.  A place is not among them: Table E.1-1 removes address, region and
-    country of residence, and no option retains them.
+    country of residence, and no option retains them; an address or postal code in a header's text is tagged or made up
+    whole, for each patient alone (`text.surrogates`).
     """
     seen: dict[str, set[tuple[str, str, int | None]]] = defaultdict(set)
     for fact in facts:

@@ -1,7 +1,7 @@
 """What the blocking checks found in a release: counts, kept in the identified zone for its report and for the gate.
 
-Belongs here: keeping an outcome with the digest of the manifest that it was found for, and refusing to go on without.  The
-searches themselves are `checks`'; an outcome holds kinds and counts, never a value.
+Belongs here: keeping an outcome with the digests of the manifest and of the page that it was found for, and refusing to go on
+without.  The searches themselves are `checks`'; an outcome holds kinds and counts, never a value.
 """
 
 from __future__ import annotations
@@ -32,13 +32,17 @@ NEEDED = (
 )
 """Asset and check without which nothing is verified: every blocking one.  What others left here must have passed too."""
 
+PAGE = ("release_report", "no_known_identifier")
+"""The blocking one that can look only when the page is laid: without it nothing is approved or delivered."""
+
 
 @dataclass(frozen=True, slots=True)
 class CheckOutcome:
     """How one check ended over what the release held then (`manifest`: the digest of its manifest).
 
-    `accepted`: findings that people accepted as false alarms.  `known`: forms of known identifiers that were looked for; 0 for
-    a check that looks for something else.
+    `report`: the digest of the page that was searched, for a check that searches one.  `accepted`: findings that people
+    accepted as false alarms.  `known`: forms of known identifiers that were looked for; 0 for a check that looks for
+    something else.  `reader`: who read pictures, as it describes itself.
     """
 
     asset: str
@@ -49,10 +53,14 @@ class CheckOutcome:
     manifest: str
     accepted: int = 0
     known: int = 0
+    report: str = ""
+    reader: str = ""
 
     def __post_init__(self) -> None:
         numbers = (self.searched, self.accepted, self.known)
-        if type(self.passed) is not bool or {type(one) for one in numbers} != {int} or not isinstance(self.found, dict):
+        texts = {type(self.report), type(self.reader)}
+        is_formed = type(self.passed) is bool and isinstance(self.found, dict) and texts == {str}
+        if not is_formed or {type(one) for one in numbers} != {int}:
             raise ValueError("an outcome of another form")
 
 
@@ -69,11 +77,13 @@ def outcomes_of(
     manifest: str,
     assets: Collection[str] = BEFORE_DELIVERY,
     *,
+    report: str = "",
     unread_pixels: bool = False,
 ) -> list[CheckOutcome]:
     """The outcomes of these assets' checks for what the release holds now, by asset and check.
 
-    `unread_pixels`: whether a release may pass whose pixels nobody has read again (`releases.unread_pixels`).
+    `report`: the digest of its page, once there is one: a check of another page says nothing.  `unread_pixels`: whether a
+    release may pass whose pixels nobody has read again (`releases.unread_pixels`).
 
     Raises `ReleaseError` if a needed check has not run over exactly this manifest, if one has looked at nothing, if any has
     failed, or if what was kept of one is not as the check left it.
@@ -91,10 +101,12 @@ def outcomes_of(
             raise ReleaseError(
                 f"What the checks found in release '{release}' can't be read, or was changed. Run `gradient release` again."
             )
-        if outcome.manifest == manifest and outcome.asset in assets:
+        is_of_now = outcome.manifest == manifest and (outcome.asset != PAGE[0] or outcome.report == report)
+        if is_of_now and outcome.asset in assets:
             found.append(outcome)
     current = {(one.asset, one.check) for one in found}
-    if missing := [f"{check} of {asset}" for asset, check in NEEDED if (asset, check) not in current]:
+    needed = [one for one in (*NEEDED, PAGE) if one[0] in assets]
+    if missing := [f"{check} of {asset}" for asset, check in needed if (asset, check) not in current]:
         raise ReleaseError(
             f"Release '{release}' is not verified: {', '.join(missing)} has not run over what it holds now. Run "
             "`gradient release` again."
@@ -102,7 +114,7 @@ def outcomes_of(
     if failed := [f"{one.check} of {one.asset}" for one in found if not one.passed]:
         raise ReleaseError(f"Release '{release}' is not verified: {', '.join(failed)} has failed.")
     allowed = {PIXELS} if unread_pixels else set()
-    idle = [one for one in found if not one.searched and (one.asset, one.check) in set(NEEDED) - allowed]
+    idle = [one for one in found if not one.searched and (one.asset, one.check) in set(needed) - allowed]
     if blind := [f"{one.check} of {one.asset}" for one in idle]:
         raise ReleaseError(
             f"Release '{release}' is not verified: {', '.join(blind)} has looked at nothing. Set GRADIENT_VERIFYING_READER to "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -22,6 +22,7 @@ from gradient_assets.deid.verify.pictures import KnownWords
 from gradient_assets.hospitals import Hospital, Registry
 from gradient_assets.quarantine.spared import Spared
 from gradient_assets.releases import Release
+from gradient_assets.releases.manifest import MANIFEST, rows_of
 from gradient_assets.seals import Seals
 from gradient_assets.tables import (
     DEIDENTIFIED_METADATA,
@@ -43,16 +44,19 @@ from gradient_assets.verification.looked_at import LookedAt
 from gradient_assets.verification.objects import Looking, Written
 from gradient_assets.verification.originals import origins
 from gradient_assets.verification.remembered import Asked, Remembered
-from gradient_assets.withdrawals.register import AtWork, at_work
+from gradient_assets.withdrawals.register import Standing, standing
 from resources import Resources, SettingsError
 from resources.warehouses.warehouse import Warehouse
 
 SHARE = "GRADIENT_THUMBNAILS_READ"
 
-WITHDRAWAL_S = 60.0
-"""How long a withdrawal that goes on is waited for: of ten patients over 100,000 rows it takes 10 s."""
+WITHDRAWAL_S = 600.0
+"""How long a withdrawal that goes on is waited for: its forty replacements take 10 s each as BigQuery jobs."""
 
 ASK_EVERY_S = 1.0
+
+LOOKS = 5
+"""After so many looks with another withdrawal in each, what was found counts."""
 
 
 @dataclass(frozen=True)
@@ -245,19 +249,20 @@ class Verifier:
         Half a withdrawal looks like a breach: a cleaned header whose original is gone.  One that does not end within `wait_s`
         seconds was killed, and what was found counts.
         """
-        found, until = look(self), time.monotonic() + wait_s
-        before: list[AtWork] = []
-        while found.total:
-            now = [at_work(self.resources, hospital) for hospital in self.hospitals.values()]
-            unfinished = any(one.unfinished for one in now)
-            if not any(one.files for one in now) or now == before or (unfinished and time.monotonic() >= until):
-                break
-            if unfinished:
-                time.sleep(ASK_EVERY_S)
-                continue
-            before = now
+        until = time.monotonic() + wait_s
+        for _ in range(LOOKS):
+            before = self._withdrawals()
             found = look(replace(self))
+            if not found.total or (self._withdrawals() == before and not _at_work(before)):
+                break
+            while _at_work(self._withdrawals()):
+                if time.monotonic() >= until:
+                    return found
+                time.sleep(ASK_EVERY_S)
         return found
+
+    def _withdrawals(self) -> list[Standing]:
+        return [standing(self.resources, hospital_id) for hospital_id in self.hospitals]
 
     # everything at once, for the asset
 
@@ -319,7 +324,20 @@ class Verifier:
             return self.spared.in_object(name)
 
         for prefix in self.prefixes:
-            yield from objects.objects_under(self.resources.releases, prefix, tokens, spare, ending=".dcm")
+            gone = self._handed_out(prefix) - tokens.keys()
+            written = objects.objects_under(self.resources.releases, prefix, tokens, spare, ending=".dcm")
+            yield from (one for one in written if one.name not in gone)
+
+    def _handed_out(self, prefix: str) -> set[str]:
+        """Objects of the delivery that stands there.  One whose row is gone since was looked at when it had one, is searched
+        for known identifiers still, and goes with the next delivery."""
+        place = f"{prefix}/{MANIFEST}"
+        bucket = self.resources.releases
+        return {row["object_key"] for row in rows_of(bucket.get(place))} if bucket.exists(place) else set()
+
+
+def _at_work(withdrawals: Iterable[Standing]) -> bool:
+    return any(one.at_work for one in withdrawals)
 
 
 def share_of(resources: Resources) -> float:

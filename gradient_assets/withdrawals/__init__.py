@@ -7,5 +7,6 @@ Belongs here: everything that knows that somebody was withdrawn.  The hospital's
 
 What holds while a run goes on: tombstones are written before anything is looked for or removed, and every stage sweeps its
 table after its commit.  A stage that commits before the tombstone is seen by the withdrawal, one that commits after it sees
-the tombstone.
+the tombstone.  A withdrawal says that it is at work (`register.working`): checks that find something meanwhile wait for it
+and look again, since half a withdrawal looks like a breach.
 """

@@ -25,10 +25,10 @@ from gradient_assets.withdrawals.deliveries import WITHDRAWN_OBJECTS
 from gradient_assets.withdrawals.register import PREFIX as OWN_RECORDS
 from gradient_assets.withdrawals.sweep import Withdrawn, decisions_about, partitions_of, thumbnails_of
 from gradient_assets.withdrawals.tombstones import PATIENT
-from gradient_assets.withdrawals.withdraw import staging_places
+from gradient_assets.withdrawals.withdraw import unfinished_work
 from resources import Resources
 from resources.buckets.object_store import Bucket
-from resources.warehouses.warehouse import ZONES, Warehouse
+from resources.warehouses.warehouse import Warehouse
 
 SHORTEST_IN_TEXT = 4
 """Signs of an id below which it is compared with columns of ids alone: `12` stands in every date."""
@@ -39,9 +39,10 @@ _SIGN = re.compile(r"[^\W_]")
 
 @dataclass
 class Absence:
-    """What was found, by place, and how much was read."""
+    """What was found, by place, and how much was read.  `runs`: whose unfinished work waits, blank for no run's."""
 
     found: Counter[str] = field(default_factory=Counter)
+    runs: frozenset[str] = frozenset()
     names: int = 0
     rows: int = 0
     objects: int = 0
@@ -88,18 +89,12 @@ def prove_absence(resources: Resources, hospital: Hospital, originals: Iterable[
         for spec in ALL_TABLES:
             _read_table(withdrawn, resources.warehouse, spec, names, absence)
         _read_objects(withdrawn, resources, names, absence)
-        absence.found["unfinished work in staging"] += unfinished(resources)
+        unfinished = unfinished_work(resources)
+        # Nobody can say of it what it will become.
+        absence.found["unfinished work in staging"] += sum(len(one.keys) for one in unfinished)
+        absence.runs = frozenset(one.run_id for one in unfinished)
     absence.found = +absence.found
     return absence
-
-
-def unfinished(resources: Resources) -> int:
-    """Objects that wait in staging areas, of runs that go on: nobody can say of them what they will become."""
-    count = sum(1 for place in staging_places(resources) for _ in place.listing())
-    for zone in ZONES:
-        with resources.warehouse.staging(zone, "verify-withdrawn") as staging:
-            count += sum(1 for _ in staging.root.listing())
-    return count
 
 
 def _read_table(withdrawn: Withdrawn, warehouse: Warehouse, spec: TableSpec, names: Names, absence: Absence) -> None:

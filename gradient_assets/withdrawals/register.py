@@ -15,8 +15,8 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -32,6 +32,7 @@ PREFIX = "_withdrawals"
 
 RECORDS = "records/"
 LOG = "log/"
+AT_WORK = "at_work/"
 
 OWN = ""
 """The scope of the hospital's own tables; every other scope is a recipient's name."""
@@ -127,26 +128,35 @@ def load_register(resources: Resources, hospital: Hospital) -> Register:
 
 
 @dataclass(frozen=True)
-class AtWork:
-    """What stands of a hospital's withdrawals at one moment.  `unfinished`: one goes on, or was killed before its last step."""
+class Standing:
+    """What lies in a hospital's register at one moment: two that are alike had no withdrawal between them."""
 
     files: frozenset[str]
-    unfinished: bool
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a withdrawal goes on, or was killed and not made again since."""
+        return any(name.startswith(AT_WORK) for name in self.files)
 
 
-def at_work(resources: Resources, hospital: Hospital) -> AtWork:
-    """Which records there are, and whether the log lacks one of them: its entry is the last thing that a withdrawal writes.
+def standing(resources: Resources, hospital_id: str) -> Standing:
+    """What is there now: one listing, which needs no key."""
+    bucket = register_bucket(resources, hospital_id)
+    return Standing(frozenset(stat.key for stat in bucket.listing()))
 
-    Raises `WithdrawalError` for an entry that can't be read.
+
+@contextmanager
+def working(resources: Resources, hospital: Hospital, patient_ids: Iterable[str]) -> Iterator[None]:
+    """Say that a withdrawal of these patients is at work, until the block has ended well.
+
+    Killed, it stays said until the same patients are withdrawn again, which is what has to be done then.
     """
     bucket = register_bucket(resources, hospital.id)
-    entries = [stat.key for stat in bucket.listing(LOG)]
-    files = frozenset(stat.key for stat in bucket.listing(RECORDS))
-    if not files:
-        return AtWork(files, unfinished=False)
-    seals = _Seals.of(resources, hospital)
-    named = {name for entry in entries for name in _records_named(seals, bucket.get(entry))}
-    return AtWork(files, unfinished=not files <= named)
+    sealer = Pseudonymizer(resources.key(hospital.secret_name).derive("withdrawal register"), hospital.id)
+    name = f"{AT_WORK}{sealer.token('at work', json.dumps(sorted(patient_ids)))}"
+    bucket.put(name, b"")
+    yield
+    bucket.delete(name)
 
 
 def save_record(

@@ -33,6 +33,7 @@ from gradient_assets.withdrawals.register import (
     load_register,
     save_log,
     save_record,
+    working,
 )
 from gradient_assets.withdrawals.sweep import (
     Withdrawn,
@@ -45,7 +46,7 @@ from gradient_assets.withdrawals.tombstones import PATIENT, digest, digester
 from gradient_assets.withdrawals.traces import belongings, collect
 from resources import Resources
 from resources.buckets.object_store import Bucket, StoreError
-from resources.buckets.staging import fresh_staging
+from resources.buckets.staging import Ended, Waiting, end_staging, waiting
 from resources.warehouses.warehouse import ZONES, Warehouse
 
 STAGING = "_staging"
@@ -160,11 +161,15 @@ def _is_an_id(line: str) -> bool:
 
 @dataclass(frozen=True)
 class Task:
-    """An order, the stores it is carried out in, and the warehouse through which partitions are written and recorded."""
+    """An order, the stores it is carried out in, and the warehouse through which partitions are written and recorded.
+
+    `ended` tells of runs whether they have ended, by which their unfinished work is known to be nobody's.
+    """
 
     order: Withdrawal
     resources: Resources
     warehouse: Warehouse
+    ended: Ended = field(default=lambda run_ids: {}, repr=False)
 
 
 Step = Callable[[Task, Outcome], None]
@@ -201,15 +206,16 @@ def withdraw(task: Task, step_done: Callable[[str], None] = lambda name: None) -
             step(task, outcome)
             step_done(step.__name__)
 
-    do(FIRST)
-    for _ in range(ROUNDS):
-        seen = load_register(task.resources, task.order.hospital).files
-        do(SWEEPS)
-        if load_register(task.resources, task.order.hospital).files == seen:
-            break
-    else:
-        raise WithdrawalError("Other withdrawals are recorded all the time. Run the same command again.")
-    do(LAST)
+    with working(task.resources, task.order.hospital, task.order.joined):
+        do(FIRST)
+        for _ in range(ROUNDS):
+            seen = load_register(task.resources, task.order.hospital).files
+            do(SWEEPS)
+            if load_register(task.resources, task.order.hospital).files == seen:
+                break
+        else:
+            raise WithdrawalError("Other withdrawals are recorded all the time. Run the same command again.")
+        do(LAST)
     return outcome
 
 
@@ -274,20 +280,25 @@ def remove_from_releases(task: Task, outcome: Outcome) -> None:
 
 
 def remove_unfinished_work(task: Task, outcome: Outcome) -> None:
-    """Staging prefixes of runs that died.  Those of a run that goes on are its own: it ends them."""
-    for prefix in staging_places(task.resources):
-        with fresh_staging(prefix, "withdraw"):
-            pass
-    for zone in ZONES:
-        with task.warehouse.staging(zone, "withdraw"):
-            pass
+    """Staging prefixes of runs that have ended, on any store.  Those of a run that goes on are its own: it ends them."""
+    for place in staging_places(task.resources, task.warehouse):
+        end_staging(place, task.ended)
 
 
-def staging_places(resources: Resources) -> list[Bucket]:
-    """Where objects of unfinished stages wait."""
+def staging_places(resources: Resources, warehouse: Warehouse) -> list[Bucket]:
+    """Where objects and rows of unfinished stages wait."""
     bucket = resources.release_requests
     prepared = [load_release(bucket, name).prepared for name in release_names(bucket)]
-    return [resources.thumbnails.under(STAGING), *(resources.releases.under(f"{one}/{STAGING}") for one in prepared)]
+    places = [resources.thumbnails.under(STAGING), *(resources.releases.under(f"{one}/{STAGING}") for one in prepared)]
+    for zone in ZONES:
+        with warehouse.staging(zone, "withdraw") as staging:
+            places.append(staging.root)
+    return places
+
+
+def unfinished_work(resources: Resources) -> list[Waiting]:
+    """What waits in staging: of runs that go on, or of which nothing is known."""
+    return [one for place in staging_places(resources, resources.warehouse) for one in waiting(place)]
 
 
 FIRST: tuple[Step, ...] = (put_tombstones, put_traces)

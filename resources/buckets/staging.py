@@ -1,17 +1,21 @@
 """Prefixes where unfinished work waits, and getting rid of what dead runs left there.
 
-Belongs here: a fresh prefix of a bucket, its end, and the sweep.  A killed process can't clean up.  In a folder the kernel
+Belongs here: a fresh prefix of a bucket, its end, and the sweeps.  A killed process can't clean up.  In a folder the kernel
 tells who is dead: each prefix has a lock file whose lock goes with its process, so that the next run sweeps at once.  In
-a remote bucket nobody can tell, and a prefix goes when nothing was written to it for a day.
+a remote bucket nobody can tell, and a prefix goes when nothing was written to it for a day; `end_staging` goes further, for
+who can't wait and can say which runs have ended (Dagster knows, this module does not).
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 import time
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -20,6 +24,19 @@ from resources.buckets.object_store import Bucket, StoreError
 from resources.errors import checked_name
 
 STALE_STAGING_S = 24 * 3600
+
+UNKNOWN_STALE_S = 3600
+"""For `end_staging`: what a command left, or a run that only another Dagster instance knows.  One that lives and was silent for
+so long loses its shards: its stage fails as if it had been killed, and is run again."""
+
+JOB_NOTES = "jobs"
+"""Under this prefix lie notes of jobs (`pipelines.attaching`), which are no work: keyed digests and names of prefixes."""
+
+RUN_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Of Dagster; the name of a stage's prefix holds it."""
+
+Ended = Callable[[frozenset[str]], Mapping[str, bool]]
+"""Of runs by their ids: whether each has ended; without those that it does not know."""
 
 
 class Staging(AbstractContextManager["Staging"]):
@@ -73,6 +90,62 @@ def _remove(folder: Path) -> None:
         folder.parent.rmdir()
 
 
+def end_staging(root: Bucket, ended: Ended) -> None:
+    """Delete the prefixes under `root` of runs that have ended; those of which nothing is known, when they are an hour old.
+
+    A prefix whose run goes on stays, and so does one that a living process of this machine holds.  Raises `StoreError`, and
+    what `ended` raises; it is asked once, and only if there is something to ask for.
+    """
+    if root.address.scheme == "file":
+        _sweep_folder(root.address.folder)
+    left = [one for one in waiting(root) if not one.is_held(root)]
+    named = frozenset(one.run_id for one in left if one.run_id)
+    states = ended(named) if named else {}
+    for one in left:
+        if states.get(one.run_id, one.last_written < time.time() - UNKNOWN_STALE_S):
+            one.remove(root)
+
+
+@dataclass
+class Waiting:
+    """A prefix `<name>/<random>` in which something waits."""
+
+    prefix: str
+    keys: list[str] = field(default_factory=list, repr=False)
+    last_written: float = 0.0
+
+    @property
+    def run_id(self) -> str:
+        """Of the run whose work it is; empty if no run's."""
+        found = RUN_ID.search(self.prefix.partition("/")[0])
+        return found.group() if found else ""
+
+    def is_held(self, root: Bucket) -> bool:
+        """Whether it is a folder of a process that lives: a dead one's lock file went with the sweep."""
+        return root.address.scheme == "file" and _lock_of(root.address.folder / self.prefix).exists()
+
+    def remove(self, root: Bucket) -> None:
+        """Delete it.  Raises `StoreError`."""
+        root.delete(self.keys)
+        if root.address.scheme == "file":
+            _remove(root.address.folder / self.prefix)
+
+
+def waiting(root: Bucket) -> list[Waiting]:
+    """What waits under `root`, without the notes of jobs.  Raises `StoreError`."""
+    return [one for one in _prefixes(root) if not one.prefix.startswith(f"{JOB_NOTES}/")]
+
+
+def _prefixes(root: Bucket) -> list[Waiting]:
+    found: dict[str, Waiting] = {}
+    for stat in root.listing():
+        prefix = "/".join(stat.key.split("/")[:2])
+        one = found.setdefault(prefix, Waiting(prefix))
+        one.keys.append(stat.key)
+        one.last_written = max(one.last_written, stat.last_modified.timestamp())
+    return list(found.values())
+
+
 def _sweep_folder(root: Path) -> None:
     locks = [path for path in root.glob("*/.gradient-*.part") if path.is_file()]
     for lock in locks:
@@ -106,12 +179,6 @@ def _newest(folder: Path) -> float:
 
 
 def _sweep_remote(root: Bucket) -> None:
-    newest: dict[str, float] = {}
-    keys: dict[str, list[str]] = {}
-    for found in root.listing():
-        run = found.key.partition("/")[0]
-        newest[run] = max(newest.get(run, 0.0), found.last_modified.timestamp())
-        keys.setdefault(run, []).append(found.key)
-    for run, last_written in newest.items():
-        if last_written < time.time() - STALE_STAGING_S:
-            root.delete(keys[run])
+    for one in _prefixes(root):
+        if one.last_written < time.time() - STALE_STAGING_S:
+            one.remove(root)

@@ -60,6 +60,18 @@ REFUSED_OPTIONS = {
     "--labels": "use GRADIENT_DATAFLOW_LABELS",
     "--no_auth": "only a server on this machine is asked without credentials",
     "--runner": "use GRADIENT_BEAM_RUNNER",
+    # Given after the site's own they would win, and another account's workers or another bucket go unseen.
+    "--project": "use GRADIENT_GCP_PROJECT",
+    "--region": "use GRADIENT_DATAFLOW_REGION",
+    "--staging_location": "use GRADIENT_DATAFLOW_STAGING_URI",
+    "--temp_location": "use GRADIENT_DATAFLOW_STAGING_URI",
+    "--sdk_container_image": "use GRADIENT_DATAFLOW_IMAGE",
+    "--extra_package": "use GRADIENT_DATAFLOW_PACKAGE",
+    "--network": "use GRADIENT_DATAFLOW_NETWORK",
+    "--subnetwork": "use GRADIENT_DATAFLOW_SUBNETWORK",
+    "--service_account_email": "use GRADIENT_DATAFLOW_SERVICE_ACCOUNT",
+    "--impersonate_service_account": "a job is sent as the process itself",
+    "--dataflow_kms_key": "use GRADIENT_DATAFLOW_KMS_KEY",
 }
 """Of Beam's options those that would let something out, or that this module sets."""
 

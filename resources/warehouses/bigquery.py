@@ -30,12 +30,13 @@ from resources.warehouses import bigquery_statements as statements
 from resources.warehouses import dialect
 from resources.warehouses.bigquery_jobs import Limits, ids_of_work, kind_and_reason
 from resources.warehouses.bigquery_readers import RowPolicies
-from resources.warehouses.bigquery_tables import BigQueryTables, table_schema
+from resources.warehouses.bigquery_tables import BigQueryTables, Staged, table_schema
 from resources.warehouses.full_text import words_of
 from resources.warehouses.parquet_files import conformed
 from resources.warehouses.warehouse_contract import WORK_TOKEN, ZONES, Rehearsal
 
 PAGE_ROWS = 10_000
+NO_TABLE = Staged("", 0)
 
 _Answer = TypeVar("_Answer")
 
@@ -120,17 +121,19 @@ class BigQueryWarehouse:
         """New partition = old rows whose work token is neither dropped nor in the shards, and the shards' rows.
 
         The shards and the dropped tokens are loaded into two tables that vanish after a day; one query job puts the
-        result in place.  Returns the number of rows.  Raises `WarehouseError`; the old partition then stands.
+        result in place, another one counts what stands then.  Returns the number of rows.  Raises `WarehouseError`; the old
+        partition then stands, unless the count shows that the job did not do what it was told.
         """
         self._admit(spec.zone)
         value = self._partition(spec, partition)
-        work = _digest(spec.full_name, partition, *sorted(shards), "\x00", *sorted(drop_tokens))
+        gone = sorted(set(drop_tokens))
+        work = _digest(spec.full_name, partition, *sorted(shards), "\x00", *gone)
         target = self._ask("prepare", lambda: self._tables.ensure(spec))
-        dropped = self._load_tokens(spec, work, drop_tokens)
-        fresh = self._load(spec, f"{spec.name}_{work}", sorted(shards), table_schema(spec)) if shards else ""
-        select = statements.merged(spec, target, fresh, dropped)
+        dropped = self._load_tokens(spec, work, gone)
+        fresh = self._load(spec, f"{spec.name}_{work}", sorted(shards), table_schema(spec)) if shards else NO_TABLE
+        select = statements.merged(spec, target, fresh.name, dropped.name)
         self._put(spec, partition, work, select, {"partition": value}, [spec])
-        return self.count(spec, partition)
+        return self._stands(spec, value, fresh, dropped)
 
     def replace_from_query(
         self, spec: TableSpec, partition: str, sql: str, parameters: Mapping[str, str | int] | None = None
@@ -276,24 +279,41 @@ class BigQueryWarehouse:
         while (batch := self._ask("scan", lambda: next(batches, None))) is not None:
             yield conformed(batch, schema)
 
-    def _load(self, spec: TableSpec, name: str, uris: Sequence[str], schema: list[Any]) -> str:
-        def load() -> str:
-            return self._tables.load(spec.zone, f"staging_{name}", uris, schema, ids_of_work("load", name))
+    def _stands(self, spec: TableSpec, value: str | int, fresh: Staged, dropped: Staged) -> int:
+        """The number of rows in a partition.  Raises `WarehouseError` unless all fresh rows and no dropped ones are there."""
+        statement = statements.standing(spec, self._tables.name(spec), fresh.name, dropped.name)
+        run = self._tables.run
+        stands = self._ask("count", lambda: next(iter(run(statement, {"partition": value}, zone=spec.zone))))
+        if stands["fresh"] != fresh.rows or stands["dropped"]:
+            raise WarehouseError(
+                f"{spec.full_name}: after the replacement {stands['fresh']} of {fresh.rows} new rows stand there, and "
+                f"{stands['dropped']} that were to go"
+            )
+        return int(stands["total"])
 
-        return self._ask("load", load)
+    def _load(self, spec: TableSpec, name: str, uris: Sequence[str], schema: list[Any]) -> Staged:
+        return self._ask("load", lambda: self._tables.load(spec.zone, f"staging_{name}", uris, schema))
 
-    def _load_tokens(self, spec: TableSpec, work: str, tokens: Collection[str]) -> str:
-        """Put the tokens beside the shards and load them: a million of them are no query parameter."""
+    def _load_tokens(self, spec: TableSpec, work: str, tokens: Sequence[str]) -> Staged:
+        """Put the tokens beside the shards and load them: a million of them are no query parameter.
+
+        Raises `WarehouseError` unless each of them arrived: rows of the others would stay without a word.
+        """
         if not tokens or WORK_TOKEN not in spec.column_names:
-            return ""
+            return NO_TABLE
         with self.staging(spec.zone, f"tokens-{work}") as stage:
             buffer = io.BytesIO()
-            pq.write_table(pa.table({"token": pa.array(sorted(tokens), pa.string())}), buffer)
+            pq.write_table(pa.table({"token": pa.array(tokens, pa.string())}), buffer)
             stage.bucket.put("tokens.parquet", buffer.getvalue())
             from google.cloud.bigquery import SchemaField
 
             schema = [SchemaField("token", "STRING")]
-            return self._load(spec, f"{spec.name}_{work}_gone", [f"{stage.uri}/tokens.parquet"], schema)
+            gone = self._load(spec, f"{spec.name}_{work}_gone", [f"{stage.uri}/tokens.parquet"], schema)
+        if gone.rows != len(tokens):
+            raise WarehouseError(
+                f"{spec.full_name}: {gone.rows} of {len(tokens)} work tokens were loaded whose rows are to go"
+            )
+        return gone
 
     def _put(
         self,

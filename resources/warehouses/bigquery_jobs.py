@@ -35,6 +35,14 @@ PASSING_REASONS = frozenset(
 )
 """Worth another try, a little later.  Source: BigQuery, Error messages; Troubleshoot quota and limit errors."""
 
+CONFLICTS = ("Could not serialize access to table", "Transaction is aborted due to concurrent update")
+"""What the text of `invalidQuery` holds when somebody else wrote the same table at that moment.
+
+DML and transactions of one table that overlap are cancelled.  Source: BigQuery, Troubleshoot query errors (Conflicting DML
+statements); Multi-statement transactions (Transaction concurrency).
+"""
+CONFLICT = "a concurrent update"
+
 LASTING_REASONS = frozenset(
     {
         *("accessDenied", "billingNotEnabled", "billingTierLimitExceeded", "bytesBilledLimitExceeded", "duplicate"),
@@ -198,8 +206,8 @@ class Jobs:
                 # old answer over a newer one.
                 self._cancel(job_id)
                 raise
-            reason = ended.get("reason", "") if isinstance(ended, dict) else ""
-            if not (isinstance(error, Exception) and reason in PASSING_REASONS):
+            reason = _passing_end(ended)
+            if not (isinstance(error, Exception) and reason):
                 raise
             return _Failed(reason)
 
@@ -208,6 +216,16 @@ class Jobs:
             self._client.cancel_job(job_id, location=self._location, retry=None, timeout=CANCEL_TIMEOUT_S)
         except Exception:  # the interruption is what has to be told; a job that never was can't be cancelled
             return
+
+
+def _passing_end(ended: object) -> str:
+    """Why a job failed, if the same work may go well a little later, in words that quote nothing; else empty."""
+    if not isinstance(ended, dict):
+        return ""
+    reason = str(ended.get("reason", ""))
+    if any(text in str(ended.get("message", "")) for text in CONFLICTS):
+        return CONFLICT
+    return reason if reason in PASSING_REASONS else ""
 
 
 def _refused(error: BaseException) -> bool:

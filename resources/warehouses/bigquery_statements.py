@@ -54,6 +54,22 @@ def merged(spec: TableSpec, target: str, fresh: str, dropped: str) -> str:
     return " UNION ALL ".join(selects) or f"SELECT {columns} FROM {target} WHERE false"
 
 
+def standing(spec: TableSpec, target: str, fresh: str, dropped: str) -> str:
+    """Sums over a partition that was `merged`: `total` rows, `fresh` ones of loaded tokens, `dropped` ones that should be gone.
+
+    Of a table without tokens every row is a fresh one.
+    """
+    if WORK_TOKEN not in spec.column_names:
+        return reading(spec, target, "COUNT(*) AS total, COUNT(*) AS fresh, 0 AS dropped", one_partition=True)
+    is_fresh = f"{WORK_TOKEN} IN (SELECT {WORK_TOKEN} FROM {fresh})" if fresh else "FALSE"
+    is_dropped = f"{WORK_TOKEN} IN (SELECT token FROM {dropped})" if dropped else "FALSE"
+    marked = reading(spec, target, f"{is_fresh} AS is_fresh, {is_dropped} AS is_dropped", one_partition=True)
+    return (
+        "SELECT COUNT(*) AS total, COUNT(IF(is_fresh, 1, NULL)) AS fresh, "
+        f"COUNT(IF(is_dropped AND NOT is_fresh, 1, NULL)) AS dropped FROM ({marked})"
+    )
+
+
 def by_name(spec: TableSpec, held: Collection[str], statement: str) -> str:
     """The statement's columns in the order of the table, with NULL for those that it has not."""
     columns = ", ".join(
@@ -122,12 +138,17 @@ def own_statements(spec: TableSpec, target: str) -> Iterator[tuple[str, str, dic
     """What is done, the statement, its parameters: all that is sent for one table, with values that fit their types."""
     given: dict[str, str | int] = {"partition": 1 if spec.partitioned_by == "hospital" else "none"}
     every = columns_of(spec.column_names)
-    select = merged(spec, target, target if WORK_TOKEN in spec.column_names else "", "")
+    # Staged tables are there only while rows are replaced: the table itself stands for them.
+    has_tokens = WORK_TOKEN in spec.column_names
+    fresh = target if has_tokens else ""
+    dropped = f"(SELECT {WORK_TOKEN} AS token FROM {target})" if has_tokens else ""
+    select = merged(spec, target, fresh, dropped)
     yield "scan", reading(spec, target, every, one_partition=False, in_order=True), {}
     yield "scan", reading(spec, target, every, one_partition=True, in_order=True), given
     yield "count", reading(spec, target, "COUNT(*) AS total", one_partition=True), given
     yield "partitions", reading(spec, target, f"DISTINCT {partition_column(spec)}", one_partition=False), {}
-    if WORK_TOKEN in spec.column_names:
+    yield "what stands", standing(spec, target, fresh, dropped), given
+    if has_tokens:
         yield "tokens", reading(spec, target, f"DISTINCT {WORK_TOKEN}", one_partition=True), given
     yield "digest", digesting(spec, target), given
     if SEARCHED in spec.column_names:

@@ -1,13 +1,15 @@
 """Requests to BigQuery: datasets, tables, load jobs, query jobs.
 
 Belongs here: what is sent.  Which rows are to stand in a partition is `bigquery`'s business, what becomes of a job
-`bigquery_jobs`'.
+`bigquery_jobs`', how a table that is there differs from its spec `bigquery_differences`'.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +17,8 @@ from gradient_assets.tables import TableSpec
 from resources.credentials import Identity, google_credentials, serving
 from resources.errors import WarehouseError
 from resources.vault_contract import Vault
-from resources.warehouses.bigquery_jobs import REQUEST_TIMEOUT_S, Jobs, Limits, fresh_ids
+from resources.warehouses.bigquery_differences import differences, require_same
+from resources.warehouses.bigquery_jobs import REQUEST_TIMEOUT_S, Jobs, Limits, fresh_ids, ids_of_work
 
 LARGEST_NUMBER = 4000
 """BigQuery allows 4,000 partitions of a table to be touched by one job; the registry's numbers stay below."""
@@ -32,8 +35,13 @@ UPDATE_ATTEMPTS = 5
 MAX_POLICIES = 400
 """BigQuery's most for one table (Quotas and limits)."""
 
-_OLD_NAMES = {"INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
-"""What the service calls the types of a table that was made with today's names."""
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A table that vanishes after a day: its name in a statement, and how many rows it holds."""
+
+    name: str
+    rows: int
 
 
 def quoted(name: str) -> str:
@@ -145,8 +153,8 @@ class BigQueryTables:
         from google.api_core.exceptions import PreconditionFailed
 
         for _ in range(UPDATE_ATTEMPTS):
-            _require_same(spec, wanted, found)
-            changed = _differences(wanted, found)
+            require_same(spec, wanted, found)
+            changed = differences(wanted, found)
             if not changed:
                 return
             try:
@@ -169,8 +177,11 @@ class BigQueryTables:
             f"{self.plain_name(spec)}{partition}", not_found_ok=True, retry=self._limits.retry()
         )
 
-    def load(self, zone: str, table: str, uris: Sequence[str], schema: list[Any], job_ids: Iterator[str]) -> str:
-        """Load Parquet objects into a table that vanishes after a day; returns its name in a statement."""
+    def load(self, zone: str, table: str, uris: Sequence[str], schema: list[Any]) -> Staged:
+        """Load Parquet objects into a table that vanishes after a day.
+
+        Raises `WarehouseError` when the table holds another number of rows than the job loaded.
+        """
         from google.cloud import bigquery
 
         client = self._open(zone)
@@ -178,11 +189,19 @@ class BigQueryTables:
         staged = bigquery.Table(name, schema=schema)
         staged.expires = datetime.now(UTC) + timedelta(days=1)
         staged.labels = {**LABELS, "zone": zone, "kind": "staging"}
-        client.create_table(staged, exists_ok=True, retry=self._limits.retry(), timeout=REQUEST_TIMEOUT_S)
+        found = client.create_table(staged, exists_ok=True, retry=self._limits.retry(), timeout=REQUEST_TIMEOUT_S)
+        if found.created is None:
+            raise WarehouseError("BigQuery does not say when a staged table was made")
+        # BigQuery keeps a job's id for half a year, the table lives for a day: without its birth in the id, the job that filled
+        # an earlier table of that name would count for an empty one.
+        birth = str(round(found.created.timestamp() * 1000))
+        job_ids = ids_of_work("load", table, birth, hashlib.sha256("\x1f".join(uris).encode()).hexdigest()[:32])
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
             schema=schema,
             write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+            # One that vanished meanwhile would be made anew, and stay.
+            create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
             labels=_job_labels(zone, "load"),
             job_timeout_ms=self._job_timeout_ms,
         )
@@ -198,8 +217,11 @@ class BigQueryTables:
                 timeout=REQUEST_TIMEOUT_S,
             )
 
-        self._jobs(client).finished(start, job_ids)
-        return f"`{name}`"
+        loaded = self._jobs(client).finished(start, job_ids).output_rows or 0
+        held = client.get_table(name, retry=self._limits.retry(), timeout=REQUEST_TIMEOUT_S).num_rows or 0
+        if held != loaded:
+            raise WarehouseError(f"BigQuery: a staged table holds {held} rows, {loaded} were loaded")
+        return Staged(f"`{name}`", held)
 
     def replace_partition(
         self,
@@ -333,61 +355,6 @@ class BigQueryTables:
 
         with BigQueryResource(project=self._project, location=self._location).get_client() as client:
             return client
-
-
-def _require_same(spec: TableSpec, wanted: Any, found: Any) -> None:
-    """Raise `WarehouseError` for what can't be changed in a table that is there."""
-    if _partitions(wanted) != _partitions(found):
-        raise WarehouseError(
-            f"{spec.full_name} is there with other partitions than one for each hospital's number; move it away first"
-        )
-    held = {field.name: _type(field) for field in found.schema}
-    if other := sorted(f.name for f in wanted.schema if held.get(f.name, _type(f)) != _type(f)):
-        raise WarehouseError(f"{spec.full_name} is there with another type of {', '.join(other)}; move it away first")
-
-
-def _differences(wanted: Any, found: Any) -> list[str]:
-    """The properties that have to be sent, put into `found`."""
-    from google.cloud.bigquery import SchemaField
-
-    changed = []
-    fields = {field.name: field for field in wanted.schema}
-    schema = [
-        SchemaField(f.name, f.field_type, mode=f.mode, description=fields[f.name].description)
-        if f.name in fields
-        else f
-        for f in found.schema
-    ]
-    held = {field.name for field in found.schema}
-    # A column that came later can't be required: the old rows have no value in it.
-    schema += [
-        SchemaField(f.name, f.field_type, description=f.description) for f in wanted.schema if f.name not in held
-    ]
-    if [(f.name, f.description) for f in schema] != [(f.name, f.description) for f in found.schema]:
-        found.schema = schema
-        changed.append("schema")
-    if (found.description or "") != (wanted.description or ""):
-        found.description = wanted.description
-        changed.append("description")
-    labels = dict(found.labels or {})
-    if not wanted.labels.items() <= labels.items():
-        found.labels = {**labels, **wanted.labels}
-        changed.append("labels")
-    return changed
-
-
-def _partitions(table: Any) -> tuple[str, int, int, int] | None:
-    found = table.range_partitioning
-    return found and (
-        found.field,
-        int(found.range_.start or 0),
-        int(found.range_.end or 0),
-        int(found.range_.interval or 0),
-    )
-
-
-def _type(field: Any) -> str:
-    return str(_OLD_NAMES.get(field.field_type, field.field_type))
 
 
 def _job_labels(zone: str, operation: str) -> dict[str, str]:

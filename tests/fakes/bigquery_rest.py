@@ -2,7 +2,8 @@
 
 Belongs here: the server, its jobs and tables in memory, and what can be made to go wrong.  The contract is the discovery
 document that google-api-python-client ships (`bigquery.v2.json`): method, path, query parameters and every field of a body must
-stand there with that type.  No SQL is run: a job ends as it was told to, a query gives `rows`.
+stand there with that type.  No SQL is run: a job ends as it was told to, a load holds `LOADED` rows, a query gives `rows`;
+unless the test gives tables that hold rows (`bigquery_rows`).
 """
 
 import json
@@ -19,6 +20,8 @@ import googleapiclient
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
+
+from tests.fakes.bigquery_rows import Rows
 
 PROJECT = "my-project"
 DOCUMENT = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents" / "bigquery.v2.json"
@@ -101,11 +104,28 @@ def value_breaches(described, value, where):
     return []
 
 
-def refusal(status, reason):
+def told(ends):
+    """A failed job's reason and text; the text quotes a row, as the real one's may."""
+    return ends if isinstance(ends, tuple) else (ends, "Bad value: DOE^JANE")
+
+
+def refusal(status, reason, said="Bad value: DOE^JANE"):
     """An error as BigQuery writes it; its text quotes a row, as the real one's may."""
-    said = "Bad value: DOE^JANE"
     return status, {"error": {"code": status, "message": said, "errors": [{"reason": reason, "message": said}]}}
 
+
+LOADED = "3"
+ANSWER = {"total": LOADED, "fresh": LOADED, "dropped": "0"}
+"""What stands in a partition after its replacement by the rows that were loaded."""
+
+CONFLICT = (
+    "invalidQuery",
+    "Query error: Transaction is aborted due to concurrent update against table my-project.public.released of DOE^JANE",
+)
+SERIALIZATION = (
+    "invalidQuery",
+    "Could not serialize access to table my-project:public.released due to concurrent update",
+)
 
 LOST_BEFORE = "the connection is cut before the request is taken"
 LOST_AFTER = "the request is taken, the connection cut before the answer"
@@ -149,11 +169,12 @@ class Request:
 @dataclass
 class FakeBigQuery:
     """The server.  `faults`: method of the contract, such as `jobs.insert` → what befalls its next calls, in turn: an HTTP
-    answer (`refusal`), `LOST_BEFORE` or `LOST_AFTER`.  `job_ends`: how the next jobs end, in turn: None for well, a reason, or
-    "never".
+    answer (`refusal`), `LOST_BEFORE` or `LOST_AFTER`.  `job_ends`: how the next jobs end, in turn: None for well, a reason, a
+    reason with its text, or "never".
     """
 
-    rows: list = field(default_factory=lambda: [{"total": "3"}])
+    rows: list = field(default_factory=lambda: [ANSWER])
+    contents: Rows | None = None
     requests: list = field(default_factory=list)
     breaches: list = field(default_factory=list)
     faults: dict = field(default_factory=dict)
@@ -168,6 +189,7 @@ class FakeBigQuery:
 
     def __post_init__(self):
         self._lock = threading.RLock()
+        self._made = 0
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -260,7 +282,10 @@ class FakeBigQuery:
         name = request.body["tableReference"]["tableId"]
         if name in self.tables:
             return refusal(409, "duplicate")
-        self.tables[name] = request.body
+        self._made += 1
+        self.tables[name] = {**request.body, "creationTime": str(1_700_000_000_000 + self._made)}
+        if self.contents:
+            self.contents.make(name, request.body["schema"]["fields"])
         return self._shown(name)
 
     def _tables_get(self, names, request, headers):
@@ -277,6 +302,12 @@ class FakeBigQuery:
     def _tables_delete(self, names, request, headers):
         self.writes[names["tableId"].partition("$")[0]] += 1
         return 200, {}
+
+    def vanish(self, name):
+        """Let a table's day be over."""
+        del self.tables[name]
+        if self.contents:
+            self.contents.drop(name)
 
     def _etag(self, name):
         return f"{name}-{self.writes[name]}"
@@ -303,19 +334,39 @@ class FakeBigQuery:
             return refusal(409, "duplicate")
         ends = self.job_ends.pop(0) if self.job_ends else None
         self.jobs[request.job] = {**job, "ends": ends}
-        query = job["configuration"].get("query", {})
-        if ends is None and "destinationTable" in query:
-            self.writes[query["destinationTable"]["tableId"].partition("$")[0]] += 1
+        if ends is None:
+            self._done(self.jobs[request.job])
         return 200, {**job, "status": {"state": "PENDING"}}
+
+    def _done(self, job):
+        """What a job that ends well leaves behind."""
+        load, query = (job["configuration"].get(kind, {}) for kind in ("load", "query"))
+        target = {**load, **query}.get("destinationTable", {}).get("tableId", "")
+        if load:
+            tokens = [uri for uri in load["sourceUris"] if uri.endswith("/tokens.parquet")]
+            rows = "1" if tokens else LOADED
+            if self.contents:
+                self.contents.load(target, load["sourceUris"])
+                rows = str(self.contents.count(target))
+            self.tables[target]["numRows"] = rows
+            job["statistics"] = {"load": {"outputRows": rows}}
+        elif target:
+            self.writes[target.partition("$")[0]] += 1
+            if self.contents:
+                self.contents.put(target, query)
+        elif self.contents:
+            job["rows"] = self.contents.ask(query)
 
     def _job(self, job_id):
         if job_id not in self.jobs:
             return refusal(404, "notFound")
         job = dict(self.jobs[job_id])
         ends = job.pop("ends")
+        job.pop("rows", None)
         job["status"] = {"state": "RUNNING" if ends == "never" else "DONE"}
         if ends not in (None, "never"):
-            job["status"]["errorResult"] = {"reason": ends, "message": "Bad value: DOE^JANE"}
+            reason, message = told(ends)
+            job["status"]["errorResult"] = {"reason": reason, "message": message}
         return 200, job
 
     def _jobs_get(self, names, request, headers):
@@ -333,12 +384,11 @@ class FakeBigQuery:
         if job["ends"] == "never":
             return 200, {**reference, "jobComplete": False}
         if job["ends"]:
-            return refusal(400, job["ends"])
-        columns = list(self.rows[0]) if self.rows else []
-        fields = [
-            {"name": name, "type": "STRING" if not self.rows[0][name].isdigit() else "INTEGER"} for name in columns
-        ]
-        rows = [{"f": [{"v": row[name]} for name in columns]} for row in self.rows]
+            return refusal(400, *told(job["ends"]))
+        found = job.get("rows", self.rows)
+        columns = list(found[0]) if found else []
+        fields = [{"name": name, "type": "STRING" if not found[0][name].isdigit() else "INTEGER"} for name in columns]
+        rows = [{"f": [{"v": row[name]} for name in columns]} for row in found]
         return 200, {
             **reference,
             "jobComplete": True,

@@ -1,7 +1,7 @@
 """A GRADIENT_HOME with one release that was made and checked, without any pipeline: rows and objects are put in place.
 
 The objects are small DICOM images of invented people; `Made.make` stands for the assets `release_dicoms` and `release_manifest`
-and their checks, `Made.report` for `release_report`.
+and their checks, `Made.report` for `release_report` and its check.
 """
 
 import hashlib
@@ -25,15 +25,16 @@ from gradient_assets.integrity.recorded import recorded_warehouse
 from gradient_assets.releases import CheckOutcome, Release, keep_outcome, manifest_digest, save_release
 from gradient_assets.releases.delivery import Gate
 from gradient_assets.releases.evidence import gather_evidence
-from gradient_assets.releases.manifest import as_csv, manifest_rows
+from gradient_assets.releases.manifest import as_csv, digest_of, manifest_rows
 from gradient_assets.releases.pictures import chosen_keys, pictures_of
 from gradient_assets.releases.report import render_report
-from gradient_assets.releases.verification import NEEDED
+from gradient_assets.releases.verification import NEEDED, PAGE, PIXELS
 from gradient_assets.tables import PROD, RELEASE_AUDIT, RELEASE_FACTS, RELEASE_MANIFEST
 from resources import Resources, Settings, resources_for
 
 AUTHOR, OTHER, THIRD = "Ada Asker", "Otto Officer", "Petra Third"
 RELEASE = Release("spring", "uni-x", "modality = 'CT' AND study_description <> 'Quillfeather'")
+CLEANED_BY = "5+5+ppocr-v6+ppocr-v4"
 DEFAULTS = {
     "BOOL": False,
     "INT64": 0,
@@ -84,15 +85,25 @@ def instance(number: int) -> bytes:
 
 @dataclass
 class Made:
-    """The home and its release."""
+    """The home and its release.  `cleaned_by`, `reader`: engines of the objects, and who read them."""
 
     path: Path
     rules: dict[str, int]
+    cleaned_by: str = CLEANED_BY
+    reader: str = "ppocr-v3"
 
     @classmethod
-    def build(cls, path: Path, people: list[Person] | None = None, **rules: int) -> "Made":
+    def build(
+        cls,
+        path: Path,
+        people: list[Person] | None = None,
+        *,
+        cleaned_by: str = CLEANED_BY,
+        reader: str = "ppocr-v3",
+        **rules: int,
+    ) -> "Made":
         """A home whose release was asked for by `AUTHOR`, made and checked."""
-        made = cls(path, rules)
+        made = cls(path, rules, cleaned_by, reader)
         entry = {
             "id": "st-mary",
             "number": 1,
@@ -133,7 +144,7 @@ class Made:
                     "frames": 1,
                     "profile": "safe_harbor",
                     "standard_edition": "2026a",
-                    "engine_version": "2+2",
+                    "engine_version": self.cleaned_by,
                 }
                 for row, person in zip(common, people, strict=True)
             ],
@@ -190,16 +201,28 @@ class Made:
                 manifest,
                 accepted=accepted,
                 known=1234 if check == "no_known_identifier" else 0,
+                reader=self.reader if (asset, check) == PIXELS and idle != PIXELS else "",
             )
             keep_outcome(self.resources, RELEASE.name, outcome)
 
-    def report(self) -> bytes:
-        """Verify it; returns the page."""
+    def check_page(self, page: bytes, *, failing: bool = False) -> None:
+        """What the check of the page leaves, over this page and what the release holds now."""
+        hits, manifest = (
+            {"NAME in report.html": 1} if failing else {},
+            manifest_digest(self.resources.warehouse, RELEASE.name),
+        )
+        outcome = CheckOutcome(*PAGE, not failing, 2, hits, manifest, known=1234, report=digest_of(page))
+        keep_outcome(self.resources, RELEASE.name, outcome)
+
+    def report(self, *, checked: bool = True) -> bytes:
+        """Verify it, and check the page; returns the page."""
         evidence = gather_evidence(self.resources, self.registry, RELEASE)
         waiting = self.resources.releases.under(RELEASE.prepared)
         pictures = pictures_of(chosen_keys(evidence.rows, evidence.manifest), waiting.get)
         page = render_report(evidence, pictures).encode()
         self.gate.verify("root", as_csv(manifest_rows(self.resources.warehouse, RELEASE.name)), page)
+        if checked:
+            self.check_page(page)
         return page
 
     def put(self, spec, rows, partition: str = "") -> None:

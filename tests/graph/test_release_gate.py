@@ -13,7 +13,7 @@ from gradient_assets.pipelines.stage import StageCounts, StageRun
 from gradient_assets.releases import ReleaseError
 from gradient_assets.releases.delivery import Gate
 from gradient_assets.releases.manifest import manifest_rows
-from gradient_assets.releases.verification import BEFORE_REPORT, NEEDED
+from gradient_assets.releases.verification import BEFORE_DELIVERY, NEEDED, PAGE
 from gradient_assets.tables import PROD
 from tests.fakes.small_release import AUTHOR, OTHER, RELEASE, Made, Person
 from tests.graph.forked import ForkedHome
@@ -162,14 +162,14 @@ def test_a_page_that_is_laid_after_the_revocation_goes_again(made):
     assert [stat.key for stat in made.resources.releases.listing(f"{RELEASE.pages}/")] == []
 
 
-def test_every_blocking_check_before_the_report_is_needed(made):
+def test_every_blocking_check_before_the_delivery_is_needed(made):
     blocking = {
         (spec.asset_key.to_user_string(), spec.name)
         for checks in definitions(made).asset_checks
         for spec in checks.check_specs
-        if spec.blocking and spec.asset_key.to_user_string() in BEFORE_REPORT
+        if spec.blocking and spec.asset_key.to_user_string() in BEFORE_DELIVERY
     }
-    assert blocking == set(NEEDED)
+    assert blocking == {*NEEDED, PAGE}
 
 
 REFUSALS = [

@@ -149,15 +149,53 @@ def test_a_replacement_takes_the_place_of_its_tokens_and_of_nothing_else(warehou
     assert warehouse.partitions(DELIVERED) == ["second"]
 
 
-def test_a_replacement_that_fails_leaves_the_old_rows(warehouse, tmp_path):
+def test_rows_that_can_not_be_loaded_leave_the_old_ones(warehouse, tmp_path):
     warehouse.replace(DELIVERED, "first", shards=[shard(tmp_path, DELIVERED, rows_of("first", 4))])
     before = warehouse.content_digest(DELIVERED, "first")
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 DOE^JOHN")
-    with pytest.raises(WarehouseError) as caught:
+    with pytest.raises(WarehouseError, match="load failed") as caught:
         warehouse.replace(DELIVERED, "first", shards=[(tmp_path / "broken.parquet").as_uri()], drop_tokens={"t0"})
     assert "DOE" not in str(caught.value)
     assert warehouse.content_digest(DELIVERED, "first") == before
     assert warehouse.count(DELIVERED, "first") == 4
+
+
+@pytest.mark.parametrize(
+    ("spec", "partition", "number"),
+    [
+        (DELIVERED, "first", "frames"),
+        (PUBLIC_TABLE, "st-mary", "image_rows"),
+    ],
+    ids=["release", "hospital"],
+)
+def test_a_replacement_that_fails_leaves_the_old_rows(warehouse, spec, partition, number):
+    """A text where a number belongs: the old rows are deleted by then, and the new ones can't be inserted."""
+    complete = one_row(spec, 1).replace("'v' AS release", "'first' AS release")
+    warehouse.replace_from_query(spec, partition, complete)
+    before = warehouse.content_digest(spec, partition)
+    with pytest.raises(WarehouseError, match="replace failed"):
+        warehouse.replace_from_query(spec, partition, f"{complete}, 'DOE^JOHN' AS {number}")
+    assert warehouse.content_digest(spec, partition) == before
+    assert warehouse.count(spec, partition) == 1
+
+
+def test_two_releases_are_written_at_once(warehouse, tmp_path):
+    failures = []
+
+    def write(release):
+        try:
+            for _ in range(2):
+                warehouse.replace(DELIVERED, release, shards=[shard(tmp_path, DELIVERED, rows_of(release, 9))])
+        except WarehouseError as error:
+            failures.append(error)
+
+    writers = [threading.Thread(target=write, args=(release,)) for release in ("first", "second")]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert failures == []
+    assert [warehouse.count(DELIVERED, release) for release in ("first", "second")] == [9, 9]
 
 
 def test_readers_see_the_old_rows_or_the_new_and_never_a_mixture(warehouse, tmp_path):
@@ -273,7 +311,7 @@ def test_a_dry_run_takes_every_statement_and_runs_none(bigquery, tmp_path):
     )
     names = ["prod", "public_table", "linked_by", "series_by_face"]
     rehearsal = warehouse.rehearse({name: statement(name) for name in names}, {"hospital_id": "st-mary"})
-    assert (rehearsal.count, rehearsal.refused) == (len(names) + 6 + 7 + 7 + 8, {})
+    assert (rehearsal.count, rehearsal.refused) == (len(names) + 7 + 8 + 8 + 9, {})
     assert [warehouse.count(spec) for spec in warehouse.specs] == [0] * 4
     refused = warehouse.rehearse({"older": statement("prod").replace("modality", "kind_of_image")}, {"hospital_id": ""})
     assert set(refused.refused) == {"older"}

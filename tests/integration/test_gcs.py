@@ -1,11 +1,12 @@
-"""A hospital's bucket on GCS, read over the network.
+"""A bucket on GCS, read over the network, and objects deleted.
 
-fake-gcs-server 1.56.1 takes no writes as obstore sends them (XML), and knows no identities: both are untested here.
+fake-gcs-server 1.56.1 answers each other write of obstore's (a PUT of Google's XML interface) with 400, `invalid uploadType`:
+those meet a server of the tests' own (`unit/resources/test_object_store_gcs.py`).  Identities it has none.
 """
 
 import pytest
 
-from resources.buckets.object_store import Bucket, BucketAddress, ObjectVanished, StoreError
+from resources.buckets.object_store import Bucket, BucketAddress, ObjectVanished, StoreError, StoreUnavailable
 
 KEYS = ["DOE^JOHN/ü ß/1.dcm", "a b/2.dcm", "empty", "percent %41+plus", "日本/スキャン.dcm"]
 
@@ -63,3 +64,24 @@ def test_an_object_that_is_not_there_has_vanished(bucket):
 def test_a_bucket_that_is_not_there_is_an_error_and_no_empty_listing(gcs):
     with pytest.raises(StoreError):
         list(Bucket(BucketAddress("gs://nowhere", endpoint=gcs.endpoint, retry_deadline_s=5)).listing())
+
+
+def test_one_that_is_not_there_keeps_no_other_one_from_being_deleted(gcs):
+    gcs.bucket("deleted")
+    names = [f"{number:02}" for number in range(25)]
+    for name in names[1:]:
+        gcs.upload("deleted", name, b"x")
+    own = Bucket(BucketAddress("gs://deleted", endpoint=gcs.endpoint, retry_deadline_s=5))
+    own.delete(names)
+    assert list(own.listing()) == []
+
+
+def test_this_server_takes_no_other_write_and_that_is_told(gcs):
+    """When a newer one does, the tests of writes belong here."""
+    gcs.bucket("unwritten")
+    gcs.upload("unwritten", "b", b"x")
+    own = Bucket(BucketAddress("gs://unwritten", endpoint=gcs.endpoint, retry_deadline_s=1))
+    for write in (lambda: own.put("a", b"x"), lambda: own.create("a", b"x"), lambda: own.move("b", "a")):
+        with pytest.raises(StoreUnavailable, match="400"):
+            write()
+    assert [one.key for one in own.listing()] == ["b"]

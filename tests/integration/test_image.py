@@ -4,6 +4,7 @@ No container engine is asked for: each RUN line is run as it stands, with the pa
 """
 
 import os
+import pkgutil
 import re
 import shlex
 import shutil
@@ -13,10 +14,17 @@ from pathlib import Path
 import apache_beam as beam
 import pytest
 
+from gradient_assets.assets.context import HospitalWork
 from gradient_assets.dev.recipes import GoProgram, PartUnavailable, Recipe
 from gradient_assets.dev.server import Server, free_port, listens
+from gradient_assets.hospitals import load_registry
+from gradient_assets.pipelines.known import gather
+from gradient_assets.pipelines.metadata import CleanHeaders, ReadHeaders
+from gradient_assets.tables import DEIDENTIFIED_METADATA, DICOM_METADATA, REFUSED_METADATA
+from resources import Resources, Settings
 from resources.engines.beam import BeamEngine
-from tests.fakes.image_step import shouted
+from tests.fakes import small_hospital
+from tests.integration.both_ways import content, rows_of
 from tests.integration.conftest import NO_SKIP
 from tests.unit.deploy.manifests import DEPLOY, dockerfile, image_variables
 
@@ -27,7 +35,19 @@ OF_THE_BASE = r"lib(c|m|dl|rt|pthread|resolv|util|gcc_s|stdc\+\+|z)\.so\.\d+|ld-
 """What python:slim holds: the C and C++ libraries, and zlib, which Python itself needs."""
 
 
-def run(line, paths, environ=None):
+TO_REACH_AN_INDEX = re.compile(r"PIP_.+|SSL_CERT_(FILE|DIR)|(https?|no)_proxy", re.IGNORECASE)
+"""What of the host pip needs where its index is a mirror, or lies behind a proxy with certificates of its own."""
+
+
+def bare(home):
+    """The environment of a builder: where programs are, an empty home, and how pip comes to its index."""
+    index = {name: value for name, value in os.environ.items() if TO_REACH_AN_INDEX.fullmatch(name)}
+    # A cache in the empty home would fetch 2 GB anew for each change of the lock.
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "pip")
+    return {"PATH": os.environ["PATH"], "HOME": str(home), "PIP_CACHE_DIR": str(cache), **index}
+
+
+def run(line, paths, environ):
     """A RUN line, with the image's paths replaced."""
     for of_image, here in paths.items():
         line = re.sub(rf"(?<![\w/.]){re.escape(of_image)}(?=[/\s;]|$)", str(here), line)
@@ -60,14 +80,16 @@ class Packages(Recipe):
 
     @property
     def ingredients(self):
-        return (*self.lines, (DEPLOY / "requirements.lock").read_text())
+        return (*self.lines, TO_REACH_AN_INDEX.pattern, (DEPLOY / "requirements.lock").read_text())
 
     def make(self, folder, place):
         lock = folder.with_name("requirements.lock")
         shutil.copy(DEPLOY / "requirements.lock", lock)
+        home = folder.with_name("home")
+        home.mkdir()
         for line in self.lines:
             # The builder's own cache is not to be filled; ours may be used.
-            run(line.replace("--no-cache-dir ", ""), {"/opt/gradient": folder, "/build": folder.parent})
+            run(line.replace("--no-cache-dir ", ""), {"/opt/gradient": folder, "/build": folder.parent}, bare(home))
 
 
 class Starter(GoProgram):
@@ -118,7 +140,7 @@ def image(tmp_path_factory):
     (root / "build").mkdir()
     copied("packages", root / "build")
     paths = {"/opt/gradient": packages, "/build": root / "build"}
-    environ = {"PATH": os.environ["PATH"], "HOME": str(root)}
+    environ = bare(root)
     for line in [rest for kind, rest in STAGES["packages"] if kind == "RUN"][2:]:
         run(line, paths, environ)
     folders = {path: root / path.strip("/") for path in ("/var/lib/gradient", "/etc/gradient/dagster")}
@@ -212,27 +234,72 @@ def test_the_documented_build_commands_name_the_stages():
         assert words[words.index("--target") + 1] in STAGES
 
 
-def test_the_worker_image_does_a_pipelines_work(image, prism, tmp_path):
+@pytest.fixture(scope="module")
+def engine(image, prism, tmp_path_factory):
+    """Prism, with workers of the worker image: its variables, its starter, its packages, and nothing of this checkout."""
     root, variables = image
     pool = free_port()
     starter = have(Starter.of_the_image()) / "container"
-    environ = {**variables, **image_variables("worker"), "PYTHONPATH": str(ROOT)}
+    environ = {**variables, **image_variables("worker")}
+    assert not environ.keys() & {"PYTHONPATH", "PYTHONHOME"}
     # The starter, with --worker_pool, does no more than this, on a port that is always the same.
     served = ["python", "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={pool}"]
-    command = ["env", "-i", *(f"{k}={v}" for k, v in environ.items()), *served, f"--container_executable={starter}"]
-    server = Server(command, log=tmp_path / "pool.log", healthy=lambda: listens(pool), deadline_s=120)
+    # `python -m` takes modules from where it is started: that is not to be the checkout.
+    command = ["env", "-i", f"--chdir={root}", *(f"{k}={v}" for k, v in environ.items()), *served]
+    server = Server(
+        [*command, f"--container_executable={starter}"],
+        log=tmp_path_factory.mktemp("pool") / "pool.log",
+        healthy=lambda: listens(pool),
+        deadline_s=120,
+    )
     server.start()
-    try:
-        written = tmp_path / "written"
+    outside = ("--environment_type=EXTERNAL", f"--environment_config=localhost:{pool}")
+    yield BeamEngine("prism", (*prism.options, *outside), progress_s=0.5)
+    server.stop()
 
-        def build(pipeline):
-            words = pipeline | beam.Create(["ct", "mr"]) | beam.Reshuffle() | beam.Map(shouted) | beam.Map(str)
-            _ = words | beam.io.WriteToText(str(written), num_shards=1)
 
-        outside = ("--environment_type=EXTERNAL", f"--environment_config=localhost:{pool}")
-        BeamEngine("prism", (*prism.options, *outside), progress_s=0.5).run(build, name="image")
-    finally:
-        server.stop()
+def test_a_worker_of_the_image_has_its_packages_and_none_of_the_checkout(image, engine, tmp_path):
+    site = installed(image)
+    written = tmp_path / "written"
+    names = ["gradient_assets:__file__", "resources:__file__", "pydicom:__file__", "sys:prefix"]
+
+    def build(pipeline):
+        found = pipeline | beam.Create(names) | beam.Reshuffle() | beam.Map(pkgutil.resolve_name)
+        _ = found | beam.io.WriteToText(str(written), num_shards=1)
+
+    engine.run(build, name="image")
     (text,) = tmp_path.glob("written*")
-    prefix = str(root / "opt/gradient")
-    assert sorted(text.read_text().splitlines()) == [str((word, prefix, prefix)) for word in ("CT", "MR")]
+    packages = [str(site / name / "__init__.py") for name in ("gradient_assets", "pydicom", "resources")]
+    assert sorted(text.read_text().splitlines()) == sorted([str(image[0] / "opt/gradient"), *packages])
+
+
+def headers_of(home, engine):
+    """The stages that read and clean headers, as the assets run them; returns what their tables hold."""
+
+    class OnEngine(Resources):
+        beam = engine
+
+    resources = OnEngine(Settings.from_environment({"GRADIENT_HOME": str(home)}))
+    work = HospitalWork.of("st-mary", load_registry(home / "hospitals.yaml", home=home), resources, "run", print)
+    bucket = work.bucket("dicoms")
+    read = ReadHeaders(work.hospital, bucket, work.profile)
+    counts = [work.stage.run(read, work.source.objects(bucket.listing(), read.version))]
+    known = gather(work.warehouse, "st-mary")
+    clean = CleanHeaders(work.hospital, work.profile, work.identity)
+    items = work.source.headers(known, work.profile, clean.version)
+    counts.append(work.stage.run(clean, items, everyone=known.everyone()))
+    tables = {
+        spec.name: sorted(map(content, rows_of(resources.warehouse, spec)))
+        for spec in (DICOM_METADATA, REFUSED_METADATA, DEIDENTIFIED_METADATA)
+    }
+    return [(one.processed, one.rows_out, dict(one.quarantined_by_reason)) for one in counts], tables
+
+
+def test_the_worker_image_reads_and_cleans_headers_as_this_process_does(engine, tmp_path):
+    """Four instances and an object that is none, through the two stages, by the package that the image has."""
+    ours = small_hospital.build(tmp_path / "ours")
+    theirs = shutil.copytree(ours, tmp_path / "theirs")
+    expected, found = headers_of(ours, BeamEngine()), headers_of(theirs, engine)
+    instances = len(small_hospital.IMAGES)
+    assert expected[0] == [(instances + 1, instances, {"not_dicom": 1}), (instances, instances, {})]
+    assert found == expected

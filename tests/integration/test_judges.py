@@ -21,7 +21,7 @@ from gradient_assets.tables import BY_NAME
 from resources.buckets.object_store import Bucket, BucketAddress
 from resources.warehouses import dialect
 from resources.warehouses.bigquery import BigQueryWarehouse
-from resources.warehouses.bigquery_jobs import Limits, fresh_ids
+from resources.warehouses.bigquery_jobs import Limits
 from resources.warehouses.bigquery_tables import table_schema
 from resources.warehouses.warehouse import ZONES, EmbeddedWarehouse
 from tests.fakes.asked import ASKING, asked_by
@@ -139,7 +139,7 @@ def fill(warehouses, spec, rows, number=itertools.count()):  # noqa: B008  one c
         own = [row for row in rows if row["hospital_id"] == hospital]
         embedded.replace(spec, hospital, shards=[shard(own)])
     emulated._tables.ensure(spec)
-    emulated._tables.load(spec.zone, spec.name, [shard(rows)], table_schema(spec), fresh_ids("load"))
+    emulated._tables.load(spec.zone, spec.name, [shard(rows)], table_schema(spec))
 
 
 def comparable(table):

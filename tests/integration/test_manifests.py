@@ -8,7 +8,7 @@ import yaml
 
 from gradient_assets.dev.recipes import GoProgram, PartUnavailable
 from tests.integration.conftest import NO_SKIP
-from tests.unit.deploy.manifests import DEPLOY, OVERLAYS, pod_of
+from tests.unit.deploy.manifests import DEPLOY, OVERLAYS, environment, image_variables, pod_of
 from tests.unit.deploy.test_manifests import MODELS, read, secrets_in
 
 
@@ -53,6 +53,16 @@ def test_our_image_is_one_and_pods_of_runs_get_it(built):
     assert image.endswith("/gradient:0.1.0")
     environ = {one["name"]: one.get("value") for one in pods["code"]["containers"][0]["env"]}
     assert environ["DAGSTER_CURRENT_IMAGE"] == image
+
+
+@pytest.mark.parametrize("name", ["code", "verify", "search"])
+def test_a_pods_variables_are_those_that_the_tests_without_kustomize_open_its_stores_with(built, name):
+    (pod,) = [pod_of(one)["spec"] for (_, named), one in built.items() if named == name and pod_of(one)]
+    own = {one["name"]: one["value"] for one in pod["containers"][0].get("env", ()) if "value" in one}
+    settings = built["ConfigMap", "gradient-settings"]["data"]
+    expected = environment(settings["GRADIENT_ENV"], name)
+    image = "DAGSTER_CURRENT_IMAGE"
+    assert {**image_variables(), **settings, **own, image: ""} == {**expected, image: ""}
 
 
 def test_each_map_that_is_named_is_made_and_the_secret_is_not(built):

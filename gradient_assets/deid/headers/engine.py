@@ -44,7 +44,7 @@ from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.deid.reasons import Reason, Refused
 
-ENGINE_VERSION = "4"
+ENGINE_VERSION = "5"
 _DATE_VRS = frozenset({"DA", "DT", "TM"})
 Outcome = tuple[DataElement | RawDataElement | None, str]
 """What is written for an element, if anything, and what was done to it."""

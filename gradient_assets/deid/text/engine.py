@@ -29,7 +29,7 @@ from gradient_assets.deid.text.replace import DateTreatment, Replacement, Replac
 from gradient_assets.deid.text.signatures import find_signatures
 from gradient_assets.deid.text.spans import KINDS, CleanedText, Span, disjoint, joined_names
 
-ENGINE_VERSION = "3"
+ENGINE_VERSION = "4"
 """Changes whenever the same text may come out differently."""
 
 CACHED_PATIENTS = 512

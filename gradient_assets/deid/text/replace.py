@@ -1,15 +1,13 @@
 """What takes the place of an identifier: a tag, or a surrogate that keeps its shape.
 
-Belongs here: which treatment a kind gets, moved and coarsened dates, pooled ages, cut ZIP codes.  How names, numbers and
-addresses are invented is `surrogates`' business.  What can't be rendered is tagged.
+Belongs here: which treatment a kind gets, moved and coarsened dates, pooled ages.  How names, numbers and addresses
+are invented is `surrogates`' business.  What can't be rendered is tagged.
 """
 
 from __future__ import annotations
 
 import datetime
 import re
-from functools import lru_cache
-from pathlib import Path
 from typing import Literal
 
 from gradient_assets.deid.identifiers import KnownIdentifiers
@@ -29,15 +27,14 @@ POOLED_AGE = "90+"
 
 _ORDERS = ("mdy", "dmy", "ymd")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?\+?")
-_ZIP = re.compile(r"(?<!\d)(\d{5})(?:-\d{4})?(?=[\s.,;)]*$)")
-_ZIP3 = Path(__file__).with_name("zip3_restricted.txt")
 
 
 class Replacer:
     """Replacements for one text of one patient.
 
-    `dates`: `year` (Safe Harbor: years and the first three digits of ZIP codes may stay), `shift` or `keep`.  With tags a
-    date is `[DATE]` and an address `[ADDRESS]` whatever may stay: a tag can't be taken for the patient's.
+    `dates`: `year` (Safe Harbor: years may stay), `shift` or `keep`.  With tags a date is `[DATE]` whatever may stay: a tag
+    can't be taken for the patient's.  No digit of a postal code stays, though Safe Harbor allows three where many people
+    live: a release counts nobody as told apart by where they live (`releases.statistics`).
     """
 
     def __init__(
@@ -79,7 +76,7 @@ class Replacer:
             case "ID" | "PHONE":
                 return self._surrogates.number(value, span.kind)
             case "ADDRESS":
-                return self._address(value, self._surrogates)
+                return self._surrogates.address(value)
             case "INSTITUTION":
                 return self._surrogates.institution(value)
             case "EMAIL":
@@ -87,14 +84,6 @@ class Replacer:
             case "URL":
                 return self._surrogates.address_of_page(value)
         return f"[{span.kind}]"
-
-    def _address(self, value: str, surrogates: Surrogates) -> str:
-        zip_code = _ZIP.search(value) if self._dates == "year" else None
-        if zip_code is None or not zip_code.start():
-            return surrogates.address(value)
-        area = zip_code[1][:3]
-        kept = "000" if area in restricted_areas() else area
-        return surrogates.address(value[: zip_code.start()]) + kept + value[zip_code.end() :]
 
     def _date(self, value: str, rule: str) -> str:
         # The birth date is no date of an event.  Its year tells an age over 89, and a moved one a moved age: no profile keeps,
@@ -137,10 +126,3 @@ class Replacer:
     def _year_may_stay(self, year: int) -> bool:
         """A year that tells an age over 89 does not stay."""
         return (self._study_year or datetime.date.today().year) - year <= MAX_PLAIN_AGE
-
-
-@lru_cache(maxsize=1)
-def restricted_areas() -> frozenset[str]:
-    """First three digits of ZIP codes that few people share."""
-    lines = _ZIP3.read_text(encoding="utf-8").splitlines()
-    return frozenset(area for line in lines if not line.startswith("#") for area in line.split())

@@ -1,9 +1,10 @@
 """Invented names, numbers, places and addresses that keep the shape of what they stand for.
 
 Belongs here: keyed surrogates for everything but dates and ages, which are `replace`'s.  The same value of the same patient
-gets the same surrogate in every text.  A surrogate is never an identifier of the record, and as a name never a name of the
-text.  Family names and places are invented (`surrogates.json`) rather than taken from lists of real ones: a surrogate that
-is by chance the name of another patient would be a wrong statement about a real person, and the search over what was
+gets the same surrogate in every text.  Where a patient lives is made up whole and for each patient alone: no digit of a postal
+code stays, and nobody sees who are neighbours.  A surrogate is never an identifier of the record, and as a name never a name
+of the text.  Family names and places are invented (`surrogates.json`) rather than taken from lists of real ones: a surrogate
+that is by chance the name of another patient would be a wrong statement about a real person, and the search over what was
 written would have to report it.  Hosts are those that RFC 2606 reserves.
 """
 
@@ -111,10 +112,13 @@ class Surrogates:
         return _WORD.sub(lambda match: self._name_word(match.group()), value) if _WORD.search(value) else "[NAME]"
 
     def number(self, value: str, kind: str) -> str:
-        """A number in which each digit and letter is another; separators, length and letter case stay."""
-        core = _core(value)
+        """A number made up of other digits and letters; separators, length and letter case stay.
+
+        Another patient's equal number, which may be a neighbour's postal code, gets another surrogate.
+        """
+        core, whose = _core(value), self._person.pseudonym
         for attempt in range(_DRAWS):
-            stream = int.from_bytes(self._digest("number", kind, core, str(attempt)) * (1 + len(value) // 16))
+            stream = int.from_bytes(self._digest("number", whose, kind, core, str(attempt)) * (1 + len(value) // 16))
             made = _rewritten(value, stream)
             if _core(made) not in self._own_numbers and not _shares_a_run(made, value):
                 return made
@@ -122,7 +126,7 @@ class Surrogates:
 
     def address(self, value: str) -> str:
         """A street, town or whole address: numbers, kinds of street and states change, names of places are invented."""
-        return "".join(self._address_piece(piece, value) for piece in _TOKEN.findall(value))
+        return "".join(self._address_piece(piece) for piece in _TOKEN.findall(value))
 
     def institution(self, value: str) -> str:
         """An invented institution; an abbreviation becomes another of its length."""
@@ -210,21 +214,22 @@ class Surrogates:
             if len(own) > NEAR
         )
 
-    def _address_piece(self, piece: str, value: str) -> str:
+    def _address_piece(self, piece: str) -> str:
+        whose = self._person.pseudonym
         if piece.isdigit():
             made = self.number(piece, "ADDRESS")
-            return made if made[0] != "[" else str(self._number_of("house", piece) % 9 + 1)
+            return made if made[0] != "[" else str(self._number_of("house", whose, piece) % 9 + 1)
         if not piece[0].isalpha():
             return piece
         plain = fold_plain(piece).lower()
         if plain in self._stock.classes:
             others = [word for word in self._stock.classes[plain] if word != plain and word not in self._own_words]
-            return _cased(self._choice(others, "class", plain), piece) if others else ""
+            return _cased(self._choice(others, "class", whose, plain), piece) if others else ""
         if len(plain) == 1:
             letters = [letter for letter in _LETTERS_DRAWN if letter != plain]
-            return _cased(self._choice(letters, "letter", plain), piece)
+            return _cased(self._choice(letters, "letter", whose, plain), piece)
         if plain in self._lexicon.states:
-            return _cased(self._choice(self._stock.classes["ia"], "state", plain), piece)
+            return _cased(self._choice(self._stock.classes["ia"], "state", whose, plain), piece)
         return _cased(self._place(plain), piece)
 
     def _place(self, plain: str) -> str:
@@ -284,9 +289,11 @@ def _rewritten(value: str, stream: int) -> str:
 
 
 def _shares_a_run(made: str, value: str) -> bool:
-    """A group of two or more characters that stayed the same: draw again."""
+    """A group of two or more characters that stayed the same, or the first three, a postal code's area: draw again."""
     runs = re.compile(r"[0-9]{2,}|[a-z]{2,}")
-    return bool(set(runs.findall(made.lower())) & set(runs.findall(value.lower())))
+    return made[:3].lower() == value[:3].lower() or bool(
+        set(runs.findall(made.lower())) & set(runs.findall(value.lower()))
+    )
 
 
 def _in_case(made: str, example: str) -> str:

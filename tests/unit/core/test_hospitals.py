@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from gradient_assets.automation.arrival import arrival_sensor
 from gradient_assets.hospitals import RegistryError, ReleaseRules, ReportSettings, load_registry, registry_path
 
 GOOD = """\
@@ -49,6 +50,18 @@ def test_report_settings_are_read_and_have_defaults(tmp_path):
     assert load(tmp_path, GOOD).get("st-mary").reports == ReportSettings()
     settings = load(tmp_path, GOOD + section).get("st-mary").reports
     assert settings == ReportSettings(**chosen, **signs)
+
+
+@pytest.mark.parametrize(("line", "seconds"), [("", 60), ("    look_every_s: 3600\n", 3600)])
+def test_a_hospitals_sensor_looks_as_often_as_the_registry_says(tmp_path, line, seconds):
+    hospital = load(tmp_path, GOOD + line).get("st-mary")
+    assert arrival_sensor(hospital).minimum_interval_seconds == hospital.look_every_s == seconds
+
+
+@pytest.mark.parametrize("value", ["59", "86401", "hourly", "-60", "1e3", ""])
+def test_an_interval_that_is_none_is_refused_with_its_line(tmp_path, value):
+    with pytest.raises(RegistryError, match=r"st-mary.* line 12, `look_every_s: .*60 to 86400"):
+        load(tmp_path, GOOD + f"    look_every_s: {value}\n")
 
 
 @pytest.mark.parametrize(

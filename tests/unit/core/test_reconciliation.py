@@ -29,6 +29,7 @@ from gradient_assets.tables import (
     REFUSED_THUMBNAILS,
     REPORT_FILES,
 )
+from gradient_assets.withdrawals.register import AT_WORK, register_bucket
 from gradient_assets.withdrawals.sweep import forget_unread
 from resources.buckets.object_store import Bucket, BucketAddress
 from resources.warehouses.warehouse import EmbeddedWarehouse
@@ -201,6 +202,7 @@ class Home:
     def __post_init__(self):
         self.warehouse = filled(self.folder, PARTITION)
         self.partition_records = Bucket(BucketAddress(str(self.folder / "records")))
+        self.release_requests = Bucket(BucketAddress(str(self.folder / "requests")))
 
     def run(self, name, *stages, objects=OBJECTS):
         recorded = RecordedWarehouse(self.warehouse, self.partition_records, name, lambda *_: KEY, {})
@@ -267,6 +269,31 @@ def test_numbers_are_counted_again_while_another_run_commits(home, monkeypatch):
 
     monkeypatch.setattr(reconciliation.time, "sleep", commits)
     assert home.holds()
+
+
+def test_numbers_are_counted_again_until_a_withdrawal_has_ended(home, monkeypatch):
+    home.run("r", *STAGES)
+    home.lose(FINAL_TABLE)
+    marker = register_bucket(home, "st-mary")
+    marker.put(f"{AT_WORK}x", b"")
+    pauses = []
+
+    def ends_late(_):
+        pauses.append(None)
+        if len(pauses) == 2 * reconciliation.LOOKS:
+            filled(home.folder, {FINAL_TABLE: PARTITION[FINAL_TABLE]}, drop=True)
+            marker.delete(f"{AT_WORK}x")
+
+    monkeypatch.setattr(reconciliation.time, "sleep", ends_late)
+    assert home.holds()
+
+
+def test_a_withdrawal_that_was_killed_is_not_waited_for_without_end(home, monkeypatch):
+    home.run("r", *STAGES)
+    home.lose(FINAL_TABLE)
+    register_bucket(home, "st-mary").put(f"{AT_WORK}x", b"")
+    monkeypatch.setattr(reconciliation, "WITHDRAWAL_S", 0)
+    assert home.blocks()
 
 
 def test_a_run_that_was_stopped_while_it_wrote_is_not_waited_for_without_end(home):

@@ -70,6 +70,11 @@ def compose():
     return yaml.safe_load((DEPLOY / "compose/compose.yaml").read_text())
 
 
+def compose_for_a_cloud():
+    """What the second compose file adds to the first."""
+    return yaml.safe_load((DEPLOY / "compose/cloud.yaml").read_text())
+
+
 def _services():
     for name, one in compose()["services"].items():
         image = re.sub(r"\$\{[A-Z_]+:-(.+)\}", r"\1", one["image"])
@@ -90,6 +95,34 @@ def settings_files():
         name: dict(line.split("=", 1) for line in (DEPLOY / f"kubernetes/{name}/settings.env").read_text().splitlines())
         for name in OVERLAYS
     }
+
+
+def patches(overlay):
+    """What the overlay changes of the base's objects."""
+    text = (DEPLOY / f"kubernetes/{overlay}/kustomization.yaml").read_text()
+    return [yaml.safe_load(one["patch"]) for one in yaml.safe_load(text)["patches"]]
+
+
+def cloud_name(overlay, account):
+    """Who the pods of a service account are in the overlay's cloud."""
+    (patch,) = [
+        one for one in patches(overlay) if one["kind"] == "ServiceAccount" and one["metadata"]["name"] == account
+    ]
+    (name,) = patch["metadata"]["annotations"].values()
+    return name
+
+
+def environment(overlay, name):
+    """Variable → value in the pod of that name, where no secret gives it: the image's, the overlay's settings, its own."""
+    own = [one.spec["env"] for one in _pods_containers() if one.where == f"kubernetes/{name}"]
+    own += [
+        one["env"]
+        for patch in patches(overlay)
+        if patch["kind"] == "Deployment" and patch["metadata"]["name"] == name
+        for one in pod_of(patch)["spec"]["containers"]
+    ]
+    named = {one["name"]: one["value"] for env in own for one in env if "value" in one}
+    return {**image_variables(), **settings_files()[overlay], **named}
 
 
 def dockerfile():

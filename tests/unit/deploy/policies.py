@@ -27,7 +27,8 @@ def aws_documents() -> dict[str, dict]:
     """All policies of an identity as Terraform fills them in, by the identity; recipients and hospitals are two each."""
     given = {"account": ACCOUNT, "region": REGION, "bucket_prefix": PREFIX}
     documents = {
-        name: _filled(f"{name}.json", given) for name in ("identified", "deidentified", "public", "curator", "runner")
+        name: _filled(f"{name}.json", given)
+        for name in ("identified", "deidentified", "public", "curator", "external", "runner")
     }
     for recipient in ("uni-x", "uni-y"):
         documents[f"recipient-{recipient}"] = _filled("recipient.json", {**given, "recipient": recipient})
@@ -91,6 +92,13 @@ class Request:
         return f"{self.action} of a new one" if self.only_if_new else self.action
 
 
+def secret_read(name: str) -> Request:
+    """To read a secret of the platform's."""
+    return Request(
+        "secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:gradient/{name}-AbCdEf"
+    )
+
+
 def aws_allows(identity: str, own: dict, request: Request, buckets: dict[str, dict] | None = None) -> bool:
     """Whether the identity may do it, by its own policy and by those of the buckets."""
     others = [statement for document in (buckets or {}).values() for statement in document["Statement"]]
@@ -149,8 +157,19 @@ GOOGLE_ROLES = {
     "roles/bigquery.dataEditor": {"bigquery.tables.getData", "bigquery.tables.updateData", "bigquery.tables.create"},
     "roles/bigquery.jobUser": {"bigquery.jobs.create"},
     "roles/secretmanager.secretAccessor": {"secretmanager.versions.access"},
-    "roles/secretmanager.viewer": {"secretmanager.secrets.get"},
     "roles/secretmanager.secretVersionAdder": {"secretmanager.versions.add"},
+    "roles/iam.serviceAccountTokenCreator": {"iam.serviceAccounts.getAccessToken"},
+    "roles/iam.serviceAccountUser": {"iam.serviceAccounts.actAs"},
+    "roles/artifactregistry.reader": {"artifactregistry.repositories.downloadArtifacts"},
+    "roles/dataflow.worker": {
+        "dataflow.jobs.get",
+        "dataflow.workItems.lease",
+        "dataflow.shuffle.read",
+        "dataflow.shuffle.write",
+        "storage.buckets.get",
+        "storage.objects.create",
+        "storage.objects.get",
+    },
     **{
         f"custom:{name}": set(permissions)
         for name, permissions in json.loads((DEPLOY / "gcp/grants.json").read_text())["roles"].items()
@@ -158,6 +177,13 @@ GOOGLE_ROLES = {
 }
 """What is asked for of what each predefined role holds; from "IAM roles and permissions index", Google Cloud.  To write over
 an object takes the right to delete it."""
+
+
+ASKED_OF = {"storage.objects": "object", "storage.buckets": "bucket"}
+"""Of what kind of place a right is, where more than one kind could be meant."""
+
+OWN_BUCKETS = json.loads((DEPLOY / "gcp/grants.json").read_text())["buckets"]
+"""Those of the platform's project; hospitals have theirs in projects of their own."""
 
 
 def google_grants() -> list[dict]:
@@ -168,7 +194,7 @@ def google_grants() -> list[dict]:
 
 @dataclass(frozen=True)
 class Place:
-    """Something on Google Cloud: a bucket's object, a table, a secret, or the project."""
+    """Something on Google Cloud: a bucket, an object in it, a table, a secret, an account, the workers' images, the project."""
 
     kind: str
     name: str
@@ -178,10 +204,26 @@ class Place:
 def google_allows(identity: str, grants: list[dict], permission: str, place: Place) -> bool:
     """Whether some grant gives the right.  `recipient-x` holds the grants of `recipient`, each below its own prefix."""
     kind, _, own = identity.partition("-")
+    if place.kind != ASKED_OF.get(permission.rpartition(".")[0], place.kind):
+        return False
     return any(
-        grant["identity"] == kind and permission in GOOGLE_ROLES[grant["role"]] and _covers(grant, place, own)
+        grant["identity"] == kind
+        and permission in GOOGLE_ROLES[grant["role"]]
+        and (_covers_all(grant, permission, place) if "project" in grant else _covers(grant, place, own))
         for grant in grants
     )
+
+
+def _covers_all(grant: dict, permission: str, place: Place) -> bool:
+    """A grant of the project holds for all that is in it, but for what its bound leaves out of storage."""
+    if unknown := set(grant) - {"identity", "role", "project", "objects_of", "prefix"}:
+        raise AssertionError(f"this evaluator does not know {unknown}")
+    if ("objects_of" in grant) != ("prefix" in grant):
+        raise AssertionError("a bound is a bucket and a prefix in it")
+    if not permission.startswith("storage."):
+        return place.kind == "project"
+    here = place.name in OWN_BUCKETS and place.name == grant.get("objects_of", place.name)
+    return here and (place.kind == "bucket" or place.below.startswith(grant.get("prefix", "")))
 
 
 def _covers(grant: dict, place: Place, own: str) -> bool:
@@ -194,11 +236,14 @@ def _covers(grant: dict, place: Place, own: str) -> bool:
         "dataset",
         "table",
         "secrets",
-        "project",
+        "account",
+        "images",
     }:
         raise AssertionError(f"this evaluator does not know {unknown}")
     match place.kind:
         case "bucket":
+            return grant.get("bucket") == place.name and "prefix" not in grant
+        case "object":
             landing = f"{own}-images" if grant.get("bucket") == "landing" else grant.get("bucket")
             prefix = grant.get("prefix", "").replace("${recipient}", own).replace("${landing_prefix}", "radiology/")
             excepted = tuple(grant.get("except", ()))
@@ -211,6 +256,10 @@ def _covers(grant: dict, place: Place, own: str) -> bool:
             return grant.get("dataset") == place.name and grant.get("table", place.below) == place.below
         case "secret":
             return "secrets" in grant and place.name.startswith(grant["secrets"])
+        case "account":
+            return grant.get("account") == place.name
+        case "images":
+            return "images" in grant
         case "project":
-            return bool(grant.get("project"))
+            return False
     raise AssertionError(f"there is no {place.kind}")

@@ -1,19 +1,27 @@
 """Compose file and Kubernetes manifests: valid, every name in them exists, nothing runs as root, no secret stands in them."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import click
+import pyarrow as pa
 import pytest
 import yaml
+from click.testing import CliRunner
 from dagster_k8s.models import k8s_model_from_dict, k8s_snake_case_dict
 from kubernetes import client
 
 from gradient_assets.cli import cli
+from gradient_assets.cli.query import opened_for_searching
 from gradient_assets.deployment.health import SERVICE
 from gradient_assets.hospitals import load_registry
-from resources import SETTINGS, Settings
-from tests.unit.deploy import manifests
+from gradient_assets.tables import PUBLIC_TABLE
+from resources import SETTINGS, Settings, SettingsError, resources_for
+from resources.engines.dataflow import DataflowEngine
+from resources.warehouses.bigquery import BigQueryWarehouse
+from resources.warehouses.warehouse import ZONES
+from tests.unit.deploy import manifests, policies
 from tests.unit.deploy.manifests import BASE, DEPLOY, OVERLAYS, compose, containers, objects, pod_of
 
 OURS = {setting.name for setting in SETTINGS}
@@ -95,6 +103,119 @@ def test_each_overlays_settings_are_accepted(overlay):
     assert registry.ids
 
 
+def with_the_registry(overlay, name):
+    """The variables of a pod, with the registry where it lies here."""
+    registry = DEPLOY / f"kubernetes/{overlay}/hospitals.yaml"
+    return {**manifests.environment(overlay, name), "GRADIENT_HOSPITALS": str(registry)}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("name", ["code", "verify"])
+def test_the_stores_and_the_runner_of_each_overlay_can_be_opened(overlay, name):
+    environ = with_the_registry(overlay, name)
+    opened = resources_for(Settings.from_environment(environ))
+    assert opened.vault
+    assert opened.warehouse.zones == opened.settings.zones
+    if isinstance(opened.beam, DataflowEngine):
+        site = opened.beam.site
+        assert site.staging == f"{environ['GRADIENT_STAGING_URI']}/dataflow", "the prefix that gcp/grants.json gives"
+        assert site.service_account.startswith("gradient-worker@"), "else workers are Compute Engine's own account"
+        assert site.image.rpartition(":")[2] == tag_of(overlay)
+        assert site.subnetwork.split("/")[1] == site.region
+        assert opened.beam.job_options("a-b", {})
+
+
+@pytest.mark.parametrize("variable", ["GRADIENT_DATAFLOW_REGION", "GRADIENT_DATAFLOW_IMAGE"])
+def test_an_overlay_without_what_dataflow_needs_is_seen(variable):
+    environ = {**with_the_registry("gcp", "code"), variable: ""}
+    with pytest.raises(SettingsError, match=variable):
+        _ = resources_for(Settings.from_environment(environ)).beam
+
+
+def tag_of(overlay):
+    kustomization = yaml.safe_load((DEPLOY / f"kubernetes/{overlay}/kustomization.yaml").read_text())
+    (image,) = kustomization["images"]
+    return image["newTag"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_pods_command_asks_for_the_public_table_with_the_public_zone_open(overlay, tmp_path, monkeypatch):
+    asked = []
+
+    def search(warehouse, spec, column, terms, limit):
+        asked.append((warehouse.zones, spec, terms))
+        return pa.table({})
+
+    monkeypatch.setattr(BigQueryWarehouse, "search", search)
+    environ = {**with_the_registry(overlay, "search"), "GRADIENT_HOME": str(tmp_path)}
+    done = CliRunner().invoke(cli, ["search", "pleural effusion"], env=environ)
+    assert (done.exit_code, done.output) == (0, "Nothing found.\n")
+    assert asked == [(("public",), PUBLIC_TABLE, "pleural effusion")]
+
+
+SEARCHED = policies.Place("table", PUBLIC_TABLE.zone, PUBLIC_TABLE.name)
+
+
+def test_the_pod_that_searches_on_google_is_the_identity_that_reads_the_public_table_alone():
+    environ = with_the_registry("gcp", "search")
+    assert Settings.from_environment(environ).zones == ("public",)
+    opened = opened_for_searching(environ)
+    assert (opened.warehouse.zones, opened.settings.identities("public")) == (("public",), ()), "as the pod itself"
+    account = manifests.cloud_name("gcp", "gradient-search")
+    assert f"serviceAccount:{account}" in Settings.from_environment(environ).listed("GRADIENT_BIGQUERY_READERS")
+    grants = policies.google_grants()
+    assert policies.google_allows("external", grants, "bigquery.tables.getData", SEARCHED)
+    assert policies.google_allows("external", grants, "bigquery.jobs.create", policies.Place("project", ""))
+    assert not policies.google_allows("curator", grants, "bigquery.tables.getData", SEARCHED), "nor would it see a row"
+
+
+def test_the_pod_that_searches_on_amazon_reads_the_one_key_that_opens_the_public_table():
+    environ = with_the_registry("aws", "search")
+    assert Settings.from_environment(environ).zones == ("public",)
+    opened = opened_for_searching(environ)
+    (identity,) = opened.settings.identities("public")
+    assert (opened.warehouse.zones, identity.kind) == (("public",), "secret")
+    role = manifests.cloud_name("aws", "gradient-search").rpartition("/gradient-")[2]
+    may_read = {
+        name
+        for name in ("identified", "deidentified", "public", "external")
+        if policies.aws_allows(role, policies.aws_documents()[role], policies.secret_read(f"zone/{name}"))
+    }
+    assert {f"zone/{name}" for name in may_read} == {identity.name}
+
+
+@pytest.mark.parametrize("zone", ["identified", "deidentified", "public"])
+def test_what_runs_on_amazon_may_read_the_key_that_opens_bigquery(zone):
+    environ = with_the_registry("aws", "code")
+    names = [one.name for one in Settings.from_environment(environ).identities(zone) if one.kind == "secret"]
+    role = manifests.cloud_name("aws", "gradient-platform").rpartition("/gradient-")[2]
+    (name,) = names
+    assert policies.aws_allows(role, policies.aws_documents()[role], policies.secret_read(name))
+
+
+def test_the_platform_on_google_may_do_what_a_stage_asks_of_dataflow():
+    """The process submits as itself: no setting names another identity for it."""
+    account = manifests.cloud_name("gcp", "gradient-platform").partition("@")[0].removeprefix("gradient-")
+    site = resources_for(Settings.from_environment(with_the_registry("gcp", "code"))).beam.site
+    worker = site.service_account.partition("@")[0].removeprefix("gradient-")
+    staging = site.staging.removeprefix("gs://gradient-")
+    bucket, _, folder = staging.partition("/")
+    project, place = policies.Place("project", ""), policies.Place("object", bucket, f"{folder}/staging/x")
+    grants = policies.google_grants()
+    asked = [
+        *((account, f"dataflow.jobs.{verb}", project) for verb in ("create", "list", "get", "updateContents")),
+        (account, "dataflow.messages.list", project),
+        (account, "dataflow.metrics.get", project),
+        (account, "iam.serviceAccounts.actAs", policies.Place("account", worker)),
+        (account, "storage.buckets.get", policies.Place("bucket", bucket)),
+        (account, "storage.objects.create", place),
+        (worker, "dataflow.workItems.lease", project),
+        (worker, "storage.objects.get", place),
+        *((worker, "iam.serviceAccounts.getAccessToken", policies.Place("account", zone)) for zone in ZONES),
+    ]
+    assert [one for one in asked if not policies.google_allows(one[0], grants, one[1], one[2])] == []
+
+
 @each_container
 def test_each_command_exists(container):
     for command in filter(None, (container.command, *container.probes)):
@@ -149,7 +270,7 @@ def test_nothing_of_the_node_is_given_away(place):
 
 @each_container
 def test_each_container_says_how_it_is(container):
-    if container.where in ("kubernetes/verify", "kubernetes/curator"):  # ends by itself; does nothing by itself
+    if container.where in ("kubernetes/verify", "kubernetes/search"):  # ends by itself; does nothing by itself
         return
     kinds = [kind for kind in ("healthcheck", "livenessProbe") if kind in container.spec]
     assert kinds
@@ -218,13 +339,46 @@ def test_who_may_what_in_the_cluster():
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_only_who_opens_zones_is_somebody_in_the_cloud(overlay):
-    patches = yaml.safe_load((DEPLOY / f"kubernetes/{overlay}/kustomization.yaml").read_text())["patches"]
-    tied = {yaml.safe_load(one["patch"])["metadata"]["name"] for one in patches}
-    assert tied == {"gradient-platform", "gradient-curator"}
+    tied = {one["metadata"]["name"] for one in manifests.patches(overlay) if one["kind"] == "ServiceAccount"}
+    assert tied == {"gradient-platform", "gradient-search"}
     opening = {one.where for one in OF_PODS if one.pod["serviceAccountName"] == "gradient-platform"}
     assert opening == {"kubernetes/code", "kubernetes/verify"}
-    (curator,) = [one for one in OF_PODS if one.pod["serviceAccountName"] == "gradient-curator"]
-    assert {"name": "GRADIENT_ZONES", "value": "deidentified"} in curator.spec["env"]
+    searching = {one.where for one in OF_PODS if one.pod["serviceAccountName"] == "gradient-search"}
+    assert searching == {"kubernetes/search"}
+
+
+def ways_out(service, *files):
+    """Networks of a service that lead out of the machine; compose joins the lists of its files."""
+    joined = {name for one in files for name in one["services"].get(service, {}).get("networks", ())}
+    return {name for name in joined if not (compose()["networks"][name] or {}).get("internal")}
+
+
+def test_in_compose_what_opens_zones_reaches_nobody_outside_unless_a_cloud_is_asked_for():
+    assert ways_out("code", compose()) == set()
+    assert "env_file" not in compose()["services"]["code"]
+    more = manifests.compose_for_a_cloud()
+    assert ways_out("code", compose(), more) == {"outside"}
+    assert set(more) == {"services"}
+    assert set(more["services"]) == {"code"}, "runs are processes of it; web and daemon open no zone"
+    (file,) = more["services"]["code"]["env_file"]
+    assert f"/deploy/compose/{file}" in (DEPLOY.parent / ".gitignore").read_text().splitlines()
+
+
+def test_the_example_of_a_clouds_settings_opens_its_stores(tmp_path):
+    lines = (DEPLOY / "compose/cloud.env.example").read_text().splitlines()
+    given = dict(line.split("=", 1) for line in lines)
+    assert set(given) - OURS == {"GOOGLE_APPLICATION_CREDENTIALS"}
+    (mounted,) = manifests.compose_for_a_cloud()["services"]["code"]["volumes"]
+    assert given.pop("GOOGLE_APPLICATION_CREDENTIALS").startswith(f"{mounted.split(':')[-2]}/")
+    registry = DEPLOY / "kubernetes/gcp/hospitals.yaml"
+    environ = {**manifests.image_variables(), **given, "GRADIENT_HOSPITALS": str(registry)}
+    opened = resources_for(Settings.from_environment(environ))
+    assert opened.warehouse.zones == ZONES
+    assert opened.vault
+    assert opened.beam.runner == "embedded", "a machine of its own does the work itself"
+    assert all(opened.settings.identities(zone) for zone in ZONES)
+    folders = {name for name in OURS if name.endswith("_URI")} - set(given) - {"GRADIENT_DATAFLOW_STAGING_URI"}
+    assert folders == set(), "left in the home, with the rest elsewhere"
 
 
 SECRET = re.compile(r"(?i)(password|secret_access_key|private_key|token)['\"]?\s*[:=]\s*['\"]?(?!\$\{|\s|$)\S{6,}")
@@ -257,6 +411,16 @@ def test_no_secret_stands_in_a_file(path: Path):
 )
 def test_a_secret_is_seen(text):
     assert secrets_in(text)
+
+
+def test_the_password_that_the_page_makes_has_no_line_break():
+    page = (DEPLOY.parent / "docs/deployment.md").read_text()
+    (line,) = re.findall(r"^.* create secret generic gradient-postgres .*$", page, re.M)
+    makes, _, stores = line.partition(" | ")
+    assert stores.startswith("kubectl ")
+    assert stores.endswith("--from-file=DAGSTER_POSTGRES_PASSWORD=/dev/stdin"), "all bytes of the pipe, breaks too"
+    made = subprocess.run(["bash", "-c", makes], capture_output=True, check=True).stdout
+    assert re.fullmatch(rb"[0-9a-f]{48}", made)
 
 
 def test_secrets_come_from_outside():

@@ -20,6 +20,7 @@ from tests.unit.deploy.policies import (
     DEPLOY,
     GOOGLE_ROLES,
     KEYS,
+    OWN_BUCKETS,
     PREFIX,
     REGION,
     Place,
@@ -70,6 +71,8 @@ SECRETS = (
 )
 
 
+KEYS_OF_ACCOUNTS = ("zone/identified", "zone/deidentified", "zone/public", "zone/external")
+"""Keys of accounts of Google's: from Amazon, BigQuery is opened with them."""
 OTHERS_SECRETS = ("database", "gradient-of-others")
 LISTED = {
     **{
@@ -126,7 +129,7 @@ EXPECTED = {
     | rights((WRITE,), places("identified") - LOGS)
     | rights((DELETE,), places("identified") - KEPT)
     | listings("list identified")
-    | rights(VAULT, SECRETS)
+    | rights(VAULT, (*SECRETS, *KEYS_OF_ACCOUNTS))
     | rights(UNDER_A_KEY, {"key of identified"}),
     "deidentified": rights(ALL, places("deidentified"))
     | listings("list deidentified")
@@ -141,7 +144,8 @@ EXPECTED = {
     "recipient-uni-y": rights((READ,), {"public/releases of uni-y"})
     | listings("list public: releases/uni-y/")
     | {("kms:Decrypt", "key of public")},
-    "runner": {("sts:AssumeRole", zone) for zone in ZONES},
+    "external": {(VAULT[0], "zone/external")},
+    "runner": {("sts:AssumeRole", zone) for zone in ZONES} | {(VAULT[0], f"zone/{zone}") for zone in ZONES},
 }
 """Identity → all that it may do; what is not here, it may not."""
 
@@ -158,7 +162,7 @@ def requests():
     for name, (bucket, prefix) in LISTED.items():
         yield name, Request("s3:ListBucket", f"arn:aws:s3:::{bucket}", prefix)
         yield name, Request("s3:PutBucketPolicy", f"arn:aws:s3:::{bucket}", prefix)
-    for name in (*SECRETS, *OTHERS_SECRETS):
+    for name in (*SECRETS, *KEYS_OF_ACCOUNTS, *OTHERS_SECRETS):
         own = "" if name in OTHERS_SECRETS else "gradient/"
         arn = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{own}{name}-AbCdEf"
         for action in ("GetSecretValue", "CreateSecret", "PutSecretValue", "DeleteSecret", "TagResource"):
@@ -189,7 +193,7 @@ def test_every_identity_is_in_the_table():
 
 
 @pytest.mark.parametrize(
-    "identity", ["public", "deidentified", "curator", "recipient-uni-x", "runner", "landing-st-mary"]
+    "identity", ["public", "deidentified", "curator", "external", "recipient-uni-x", "runner", "landing-st-mary"]
 )
 def test_nobody_but_the_identified_zones_identity_reaches_what_is_identified(identity):
     reached = {name for action, name in EXPECTED[identity] if action != "sts:AssumeRole"}
@@ -252,7 +256,16 @@ def test_nothing_goes_over_the_wire_unencrypted():
 # Google Cloud
 
 PERMISSIONS = sorted(set().union(*GOOGLE_ROLES.values()))
-IDENTITIES = (*ZONES, "curator", "external", "recipient-uni-x", "recipient-uni-y", "landing-st-mary", "runner")
+IDENTITIES = (
+    *ZONES,
+    "curator",
+    "external",
+    "recipient-uni-x",
+    "recipient-uni-y",
+    "landing-st-mary",
+    "runner",
+    "worker",
+)
 OBJECTS = ("storage.objects.get", "storage.objects.list", "storage.objects.create", "storage.objects.delete")
 VIEW = OBJECTS[:2]
 EDIT = ("bigquery.tables.getData", "bigquery.tables.updateData", "bigquery.tables.create")
@@ -262,9 +275,16 @@ JOBS = {("bigquery.jobs.create", "project")}
 
 def google_places():
     for name, (bucket, key) in PLACES.items():
-        yield name, Place("bucket", bucket.removeprefix(f"{PREFIX}-"), key)
+        yield name, Place("object", bucket.removeprefix(f"{PREFIX}-"), key)
     for zone in ZONES:
-        yield f"staging/{zone}", Place("bucket", "staging", f"{zone}/staging/run/x.parquet")
+        yield f"staging/{zone}", Place("object", "staging", f"{zone}/staging/run/x.parquet")
+    yield "staging/dataflow", Place("object", "staging", "dataflow/temp/x")
+    yield "staging, anything else", Place("object", "staging", "whatever/x")
+    for bucket in OWN_BUCKETS:
+        yield f"bucket {bucket}", Place("bucket", bucket)
+    for account in (*ZONES, "worker", "of-others"):
+        yield f"account {account}", Place("account", account)
+    yield "images of workers", Place("images", "")
     for spec in ALL_TABLES:
         yield spec.full_name, Place("table", spec.zone, spec.name)
     for name in SECRETS:
@@ -285,6 +305,15 @@ def google_matrix(grants):
     }
 
 
+BECOME = ("iam.serviceAccounts.getAccessToken",)
+ACCOUNTS_OF_ZONES = {f"account {zone}" for zone in ZONES}
+START_JOBS = (
+    *(f"dataflow.jobs.{verb}" for verb in ("cancel", "create", "get", "list", "updateContents")),
+    *("dataflow.messages.list", "dataflow.metrics.get", "resourcemanager.projects.get"),
+    *("compute.machineTypes.get", "compute.projects.get", "compute.regions.list", "compute.zones.list"),
+)
+
+
 def tables(zone):
     return {spec.full_name for spec in ALL_TABLES if spec.zone == zone}
 
@@ -293,7 +322,7 @@ GOOGLE_EXPECTED = {
     "identified": rights(OBJECTS, (places("identified") - LOGS) | {"staging/identified"})
     | rights(OBJECTS[:3], LOGS)
     | rights(EDIT, tables("identified"))
-    | rights(("secretmanager.versions.access", "secretmanager.secrets.get", "secretmanager.versions.add"), SECRETS)
+    | rights(("secretmanager.versions.access", "secretmanager.versions.add"), SECRETS)
     | {("secretmanager.secrets.create", "project")}
     | JOBS,
     "deidentified": rights(OBJECTS, places("deidentified") | {"staging/deidentified"})
@@ -309,7 +338,15 @@ GOOGLE_EXPECTED = {
     "recipient-uni-x": rights(VIEW, {"public/releases of uni-x"}),
     "recipient-uni-y": rights(VIEW, {"public/releases of uni-y"}),
     "landing-st-mary": rights(VIEW, {"landing/st-mary"}),
-    "runner": set(),
+    "runner": rights(BECOME, ACCOUNTS_OF_ZONES)
+    | rights(OBJECTS, {"staging/dataflow"})
+    | {("iam.serviceAccounts.actAs", "account worker"), ("storage.buckets.get", "bucket staging")}
+    | rights(START_JOBS, {"project"}),
+    "worker": rights(BECOME, ACCOUNTS_OF_ZONES)
+    | rights(OBJECTS, {"staging/dataflow"})
+    | {("storage.buckets.get", "bucket staging"), ("dataflow.jobs.get", "project")}
+    | {("artifactregistry.repositories.downloadArtifacts", "images of workers")}
+    | rights(("dataflow.workItems.lease", "dataflow.shuffle.read", "dataflow.shuffle.write"), {"project"}),
 }
 
 
@@ -321,8 +358,12 @@ def test_each_account_may_do_exactly_what_the_table_says(identity):
 def wider_grants():
     grants = google_grants()
     for number, grant in enumerate(grants):
+        if "objects_of" in grant:
+            changed = copy.deepcopy(grants)
+            del changed[number]["objects_of"], changed[number]["prefix"]
+            yield pytest.param(changed, id=f"{grant['identity']} of all objects: {grant['role']}")
         for field in ("prefix", "except", "table"):
-            if field in grant:
+            if field in grant and "objects_of" not in grant:
                 changed = copy.deepcopy(grants)
                 del changed[number][field]
                 yield pytest.param(
@@ -341,6 +382,7 @@ def wider_grants():
         for added in (
             {"bucket": "identified", "role": "roles/storage.objectViewer"},
             {"dataset": "identified", "role": "roles/bigquery.dataViewer"},
+            {"account": "identified", "role": "roles/iam.serviceAccountTokenCreator"},
         ):
             yield pytest.param([*grants, {"identity": identity, **added}], id=f"{identity} reads {added}")
 
@@ -405,8 +447,7 @@ def test_terraform_holds_no_right_of_its_own(cloud):
     assert not re.search(
         r"aws_iam_policy_document|jsonencode|\bEffect\b|\"s3:|policy_arn|allUsers|allAuthenticatedUsers", text
     )
-    # The one role that stands there lets the platform's process become the zones' accounts.
-    assert set(re.findall(r"\"(roles/[\w.]+)\"", text)) <= {"roles/iam.serviceAccountTokenCreator"}
+    assert not re.search(r"\"roles/[\w.]+\"", text)
 
 
 def test_terraform_puts_every_policy_in_place():
@@ -419,13 +460,28 @@ def test_terraform_puts_every_policy_in_place():
 
 def test_terraform_puts_every_kind_of_grant_in_place_with_its_limit():
     text = (DEPLOY / "gcp/main.tf").read_text()
-    for kind in ("bucket", "dataset", "table", "project", "secrets"):
+    for kind in ("bucket", "dataset", "table", "project", "secrets", "account", "images", "objects_of"):
         assert f"can(grant.{kind})" in text
     assert "!can(grant.table)" in text  # a grant of one table is none of its dataset
     assert "/objects/${grant.prefix}')" in text
     assert "!resource.name.startsWith('projects/_/buckets/${grant.in}/objects/${one}')" in text
     assert "expression = condition.value" in text
     assert "/secrets/${each.value.secrets}')" in text
+
+
+def test_terraform_bounds_the_storage_of_a_role_of_the_whole_project():
+    text = (DEPLOY / "gcp/main.tf").read_text()
+    (bound,) = re.findall(r"resource\.service != .*?(?=\" if can\(grant\.objects_of\))", text)
+    bucket = "projects/_/buckets/${var.bucket_prefix}-${grant.objects_of}"
+    assert bound.split(" || ") == [
+        "resource.service != 'storage.googleapis.com'",
+        f"resource.name == '{bucket}'",
+        f"resource.name.startsWith('{bucket}/objects/${{grant.prefix}}')",
+    ]
+    jobs = resource(text, "google_project_iam_member")
+    assert "for_each = can(each.value.objects_of) ? [local.bounds[each.key]] : []" in jobs
+    wide = {role for role, held in GOOGLE_ROLES.items() if any(one.startswith("storage.") for one in held)}
+    assert not [one for one in google_grants() if "project" in one and one["role"] in wide and "objects_of" not in one]
 
 
 def test_a_condition_on_google_has_no_more_operators_than_it_takes():

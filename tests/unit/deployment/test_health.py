@@ -115,6 +115,15 @@ def test_a_daemon_that_never_was_does_not_work(home):
     assert not health.daemon().healthy
 
 
+@pytest.mark.parametrize("question", [health.storage, health.daemon])
+def test_a_password_with_a_line_break_is_told_by_its_name(question, home, monkeypatch):
+    monkeypatch.setenv("DAGSTER_POSTGRES_PASSWORD", "Quillfeather\n")
+    found = question()
+    assert (found.healthy, found.found) == (False, "DAGSTER_POSTGRES_PASSWORD holds a line break")
+    monkeypatch.setenv("DAGSTER_POSTGRES_PASSWORD", "Quillfeather")
+    assert "line break" not in question().found
+
+
 def test_an_error_is_told_by_its_kind():
     def failing():
         raise RuntimeError(NAME)

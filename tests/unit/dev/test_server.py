@@ -114,7 +114,14 @@ time.sleep(600)
 def test_a_server_and_its_children_go_with_a_parent_that_is_killed(tmp_path, how):
     path = str(tmp_path / "family")
     source = PARENT.format(path=path, family=FAMILY.format(path=path), log=str(tmp_path / "log"))
-    parent = subprocess.Popen([sys.executable, "-c", source], cwd=ROOT, stdout=subprocess.PIPE)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", source],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        # Where a shell runs the tests in the background Ctrl-C is ignored, then Dagster ignores SIGTERM too, and children do as
+        # they inherit: the parent lived on for 30 s, where graph tests had run before in the same process.
+        preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL),
+    )
     assert parent.stdout.readline() == b"up\n"
     pids = [int(word) for word in Path(path).read_text().split()]
     assert all(alive(pid) for pid in pids)

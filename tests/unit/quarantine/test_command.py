@@ -236,7 +236,7 @@ def test_a_log_that_can_not_be_read_ends_with_2(gradient, home):
     log_bucket(home.resources, "st-mary").put("x.json", b"{")
     ended = gradient("list")
     assert ended.code == 2
-    assert "can't be read" in ended.out
+    assert "can't be relied on" in ended.out
 
 
 def test_a_retry_that_can_not_tell_todays_engines_ends_with_2(gradient, home):

@@ -1,17 +1,20 @@
 """A release leaves only as it was approved, by other people than who asked for it; anything unclear stays inside."""
 
+import fcntl
 import json
+import os
 from dataclasses import replace
 
 import pytest
 
 from gradient_assets.releases import ReleaseError
 from gradient_assets.releases.delivery import Gate
-from gradient_assets.releases.manifest import as_csv, digest_of, manifest_rows
+from gradient_assets.releases.manifest import as_csv, delivered_rows, digest_of, manifest_rows
 from gradient_assets.releases.states import LogError
 from gradient_assets.tables import RELEASE_MANIFEST
 from resources import Settings, resources_for
 from resources.buckets.object_store import Bucket
+from resources.buckets.staging import fresh_staging
 from tests.fakes.small_release import AUTHOR, OTHER, RELEASE, THIRD, Made, Person
 
 
@@ -148,6 +151,33 @@ def test_a_check_that_fails_after_approval_keeps_it_inside(made, check):
     made.gate.approve(OTHER)
     made.check(failing=check)
     refused(made, f"{check} of release_dicoms")
+
+
+def test_a_page_that_no_check_has_seen_is_neither_approved_nor_delivered(made):
+    """The run was killed between the page and its check."""
+    page = made.report(checked=False)
+    with pytest.raises(ReleaseError, match="no_known_identifier of release_report has not run"):
+        made.gate.approve(OTHER)
+    made.check_page(page)
+    made.gate.approve(OTHER)
+    made.check_page(b"another page")
+    refused(made, "no_known_identifier of release_report has not run")
+    made.check_page(page, failing=True)
+    refused(made, "no_known_identifier of release_report has failed")
+
+
+def test_a_check_of_an_earlier_page_says_nothing_of_the_one_that_is_there(made):
+    made.report()
+    made.check(accepted=1)
+    made.report(checked=False)  # the same manifest; the page says what was accepted
+    with pytest.raises(ReleaseError, match="no_known_identifier of release_report has not run"):
+        made.gate.approve(OTHER)
+
+
+def test_where_nobody_has_to_approve_an_unchecked_page_is_not_delivered_either(tmp_path):
+    made = Made.build(tmp_path, approvals=0)
+    made.report(checked=False)
+    refused(made, "no_known_identifier of release_report has not run")
 
 
 def test_what_no_check_has_seen_is_not_verified(made):
@@ -346,6 +376,96 @@ def test_a_revocation_during_a_delivery_is_not_lost(made, bucket, word):
     assert made.gate.revoke("Petra", "")[1] == 3
 
 
+def put_other(made, number=0):
+    """What a run that makes the release again lays down: an object of another content under the key of before."""
+    made.resources.releases.put(f"{RELEASE.prepared}/{Person(number).key}", b"nobody has approved this")
+
+
+@pytest.mark.parametrize("before", [0, 2], ids=["before the first object", "before the last object"])
+@pytest.mark.parametrize("changed", [0, 1, 2])
+def test_an_object_that_is_made_again_during_a_delivery_does_not_stay_with_the_recipient(made, before, changed):
+    approved(made)
+    late = overtaken(made, "releases", f"dicom/{Person(before).key}", lambda: put_other(made, changed))
+    arrived = {f"dicom/{Person(number).key}" for number in range(3)}
+    if changed < before:  # it had moved when another one came; that one waits
+        late.deliver("root")
+        assert made.delivered() == {*arrived, "manifest.csv", "report.html"}
+        assert b"approved this" not in made.resources.releases.get(f"{RELEASE.delivered}/dicom/{Person(changed).key}")
+        return
+    with pytest.raises(ReleaseError, match=r"was changed while it was delivered\. 1 objects are not those"):
+        late.deliver("root")
+    assert made.delivered() == arrived - {f"dicom/{Person(changed).key}"}
+    assert state(made) == "approved"
+
+
+def test_nor_does_one_that_had_moved_when_another_was_gone(made):
+    """The run that makes the release again deletes what left the cohort, right after it laid down the rest."""
+
+    def made_again():
+        put_other(made)
+        made.resources.releases.delete(f"{RELEASE.prepared}/{Person(1).key}")
+
+    approved(made)
+    with pytest.raises(ReleaseError, match="was changed while it was delivered"):
+        overtaken(made, "releases", f"dicom/{Person(0).key}", made_again).deliver("root")
+    assert made.delivered() == set()
+    assert state(made) == "approved"
+
+
+def test_an_earlier_delivery_outlives_one_that_was_overtaken(made):
+    approved(made)
+    made.gate.deliver("root")
+    first, manifest = made.delivered(), delivered_rows(made.resources.releases, RELEASE)
+    made.make([Person(number) for number in range(4)])
+    approved(made)
+    late = overtaken(made, "releases", f"dicom/{Person(3).key}", lambda: put_other(made, 3))
+    with pytest.raises(ReleaseError, match="was changed while it was delivered"):
+        late.deliver("root")
+    assert made.delivered() == first
+    assert delivered_rows(made.resources.releases, RELEASE) == manifest
+
+
+def is_locked(made):
+    """Whether a stage that commits the release would have to wait."""
+    with (made.path / "identified/partitions/_locks/identified.made_release_dicoms" / RELEASE.name).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+@pytest.mark.parametrize(
+    ("bucket", "word"),
+    [("releases", f"dicom/{Person(0).key}"), ("release_requests", '"change": "delivered"')],
+    ids=["first object", "log"],
+)
+def test_from_the_first_object_to_the_log_no_stage_commits(made, bucket, word):
+    approved(made)
+    found = []
+    overtaken(made, bucket, word, lambda: found.append(is_locked(made))).deliver("root")
+    assert [*found, is_locked(made)] == [True, False]
+
+
+def test_what_a_run_that_goes_on_has_staged_is_left_to_it(made):
+    approved(made)
+    bucket = made.resources.releases.under(RELEASE.staged)
+    with fresh_staging(bucket, "running") as staged, fresh_staging(bucket, "dead") as dead:
+        staged.bucket.put("a.dcm", b"x")
+        dead.bucket.put("b.dcm", b"x")
+        os.close(dead._lock)  # as a killed process leaves it
+        dead._lock = None
+        made.gate.deliver("root")
+        assert [stat.key for stat in staged.bucket.listing()] == ["a.dcm"]
+        assert list(dead.bucket.listing()) == []
+
+
+def test_who_asks_twice_is_logged_once(made):
+    made.gate.ask(AUTHOR.upper())
+    made.gate.ask(THIRD)
+    assert made.gate.log.standing().authors == (AUTHOR, THIRD)
+
+
 def test_a_revocation_that_a_change_overtakes_is_written_after_it(made):
     approved(made)
     made.gate.log.append("draft", "Dora Draft")
@@ -452,6 +572,31 @@ def test_what_never_went_out_can_not_be_reduced(made):
     made.report()
     with pytest.raises(LogError):
         made.gate.log.append("reduced", "root", manifest="0" * 64, report="0" * 64)
+
+
+def test_what_waits_and_is_reduced_is_a_draft_that_nobody_has_approved(made):
+    approved(made)
+    standing = made.gate.log.append("reduced", "root")
+    assert (standing.state(1), standing.approved_by) == ("draft", ())
+    refused(made, "is not verified")
+    with pytest.raises(ReleaseError, match="is not verified"):
+        made.gate.approve(OTHER)
+    with pytest.raises(LogError):
+        made.gate.log.append("reduced", "root")
+    made.report()
+    assert state(made) == "verified"
+
+
+def test_the_newer_one_that_waits_is_a_draft_too_and_the_older_stays_delivered(made):
+    approved(made)
+    made.gate.deliver("root")
+    older = made.gate.log.standing().delivered
+    made.make([Person(number) for number in range(4)])
+    approved(made)
+    with pytest.raises(LogError):
+        made.gate.log.append("reduced", "root")  # says nothing of what lies with the recipient
+    standing = made.gate.log.append("reduced", "root", manifest=older, report="0" * 64)
+    assert (standing.state(1), standing.approved_by, standing.delivered) == ("draft", (), older)
 
 
 def test_a_log_outlives_a_rotation_of_the_recipients_key(made):

@@ -5,6 +5,8 @@ import re
 import pytest
 
 from gradient_assets.cohort import shown_condition
+from gradient_assets.deid.pixels.finders import described
+from gradient_assets.pipelines.release import finders_in, stage_version
 from gradient_assets.releases import ReleaseError
 from gradient_assets.releases.evidence import cohort_classes, gather_evidence, refuse_small_classes
 from gradient_assets.releases.pictures import chosen_keys, pictures_of
@@ -12,6 +14,7 @@ from gradient_assets.releases.report import without_pictures
 from gradient_assets.releases.revision import code_revision, package_version
 from gradient_assets.releases.verification import NEEDED, PIXELS
 from gradient_assets.tables import REFUSED_RELEASE, RELEASE_FACTS
+from resources import Settings, resources_for
 from tests.fakes.small_release import OTHER, RELEASE, Made, Person
 
 
@@ -57,7 +60,6 @@ def test_a_value_that_may_be_a_name_is_not_shown(made):
         "Look at some, drawn by chance, before you sign",
         "Cleaned under safe_harbor, PS3.15 2026a. Dates: cut to the year.",
         "<td>dates</td><td>cut to the year</td><td>3 objects</td>",
-        "text in pixels is read by the model that also looked second",
         '<td class="n">7</td><td class="n">1,234</td><td class="n">0</td><td class="n">0</td><td class="good">passed</td>',
         "<b>0</b><span>findings in 35 looks</span>",
         f"that of version {package_version()}",
@@ -65,6 +67,12 @@ def test_a_value_that_may_be_a_name_is_not_shown(made):
 )
 def test_the_page_says(made, words):
     assert words in made.report().decode()
+
+
+def test_the_page_says_what_becomes_of_places(made):
+    page = made.report().decode()
+    assert "an address or postal code that is found in a text is taken out or made up whole" in page
+    assert "No place of residence is left" not in page
 
 
 def test_the_page_claims_no_search_for_uids(made):
@@ -88,6 +96,37 @@ def test_patients_who_are_alone_are_told_with_what_follows_from_it(tmp_path, peo
     assert ("pseudonymous, not anonymous" in page) == warned
 
 
+@pytest.mark.parametrize("reader", ["ppocr-v3-1.2.3", "tesseract-5.3.0-eng"])
+@pytest.mark.parametrize("cleaned_by", ["5+5+ppocr-v6", "5+5+ppocr-v6+ppocr-v4"])
+def test_the_page_names_who_read_the_pixels_and_claims_no_more_looks_than_there_were(tmp_path, reader, cleaned_by):
+    page = Made.build(tmp_path, cleaned_by=cleaned_by, reader=reader).report().decode()
+    assert f"text in pixels was read by <code>{reader}</code>, which cleaned none of them" in page
+    assert ("one model, then another one looks at every frame" in page) == ("ppocr-v4" in cleaned_by)
+    assert ("one model looks at every frame" in page) == ("ppocr-v4" not in cleaned_by)
+
+
+@pytest.mark.parametrize("second", ["none", "rapid-v4"])
+def test_the_version_of_an_object_names_its_finders(tmp_path, second):
+    resources = resources_for(
+        Settings.from_environment({"GRADIENT_HOME": str(tmp_path), "GRADIENT_SECOND_FINDER": second})
+    )
+    finders = [one for one in (resources.text_finder, resources.second_finder) if one is not None]
+    version = stage_version(resources.text_finder, resources.second_finder)
+    assert finders_in(version) == tuple(map(described, finders))
+
+
+def test_a_reader_that_cleaned_the_objects_is_no_witness(made):
+    made.cleaned_by = f"5+5+{made.reader}"
+    made.make([Person(1)])
+    with pytest.raises(ReleaseError, match="what cleaned can't prove itself"):
+        made.report()
+
+
+def test_a_reader_without_a_name_is_no_witness(tmp_path):
+    with pytest.raises(ReleaseError, match="Nobody knows who read"):
+        Made.build(tmp_path, reader="").report()
+
+
 @pytest.mark.parametrize("idle", NEEDED)
 def test_a_check_that_looked_at_nothing_is_no_verification(made, idle):
     made.check(idle=idle)
@@ -105,7 +144,7 @@ def test_the_registry_may_allow_pixels_that_nobody_read_and_nothing_else(tmp_pat
         return
     page = made.report().decode()
     assert "nobody has read the pixels again, which the registry allows" in page
-    assert "the model that also looked second" not in page
+    assert "text in pixels was read" not in page
     assert '<td class="warn">nothing was searched</td>' in page
     made.gate.approve(OTHER)
     made.gate.require_approved()

@@ -1,11 +1,20 @@
 """Counts of people: small groups stay hidden, whoever subtracts; and how many are alike."""
 
+import re
+from dataclasses import replace
+
+import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydicom.uid import CTImageStorage
 
-from gradient_assets.deid.headers.profile import NAMED, Profile
+from gradient_assets.deid.headers import HeaderEngine, identifiers_of
+from gradient_assets.deid.headers.profile import OPTIONS, Profile
 from gradient_assets.deid.headers.rules import Action, Rules
+from gradient_assets.deid.identity import Pseudonymizer, SecretKey
+from gradient_assets.hospitals import Hospital, ReportSettings
+from gradient_assets.pipelines.texts import text_engine
 from gradient_assets.releases.statistics import Classes, age_group, cells, classes_of, hidden_cells
 
 FLOOR = 11
@@ -107,7 +116,65 @@ def test_ages_have_groups(age, group):
     assert age_group(age) == group
 
 
-@pytest.mark.parametrize("name", NAMED)
-@pytest.mark.parametrize("tag", [0x00101040, 0x00102150, 0x00102152])
-def test_no_place_of_residence_is_left_to_tell_patients_apart(name, tag):
-    assert set(Rules(Profile.named(name)).by_type(tag, "LO")) <= {Action.REMOVE, Action.EMPTY, Action.DUMMY}
+RESIDENCES = (0x00101040, 0x00102150, 0x00102152, 0x00401102, 0x0040A353, 0x4008011A)
+"""Addresses of patients and persons, region and country of residence."""
+
+
+@pytest.mark.parametrize("options", [*(frozenset({one}) for one in OPTIONS), frozenset(OPTIONS)], ids=sorted)
+@pytest.mark.parametrize("tag", RESIDENCES)
+def test_no_option_retains_a_place_of_residence(tag, options):
+    rules = Rules(replace(Profile.named("safe_harbor"), options=options))
+    assert set(rules.by_type(tag, "LO")) <= {Action.REMOVE, Action.EMPTY, Action.DUMMY}
+
+
+STREET, TOWN, STATE, ZIP_CODES = "Elm Street", "Springfield", "IL", ("62704", "62704-1234", "10012")
+TEXTS = [
+    "Lives at 12 {street}, {town}, {state} {zip}. Seen.",
+    "CT chest, {town}, {state} {zip}",
+    "zip {zip}, C+",
+    "zip: {zip}",
+    "12 {street} {town} {zip}",
+]
+CLEANED = ("ImageComments", "AdditionalPatientHistory", "StudyDescription", "PatientComments")
+"""Elements whose texts a release delivers cleaned."""
+DATES = ("keep", "shift", "year", "remove")
+
+
+def header_texts(text, zip_code, *, dates, replacement, patient="MRN-1"):
+    """What a release delivers of a header with the patient's address in its texts and elements."""
+    named = Profile.named("safe_harbor")
+    mode = {"dates": "year", "removes_dates": True} if dates == "remove" else {"dates": dates}
+    reports = ReportSettings(replacement=replacement)
+    hospital = Hospital("h", 1, "", "", {}, ",", "utf-8", "mdy", "UTC", "", "k", reports)
+    profile = replace(named, options=named.options | {"clean_descriptors"}, **mode)
+    engine = HeaderEngine(profile, Pseudonymizer(SecretKey(bytes(range(32))), "uni-x"), text_engine(hospital, profile))
+    ds = pydicom.Dataset()
+    ds.SOPClassUID, ds.SOPInstanceUID = CTImageStorage, "1.2.3"
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = "1.2.4", "1.2.5"
+    ds.PatientID, ds.PatientName, ds.Modality, ds.StudyDate = patient, "Zymurgy^Quentin", "CT", "20200229"
+    ds.PatientAddress, ds.RegionOfResidence = f"12 {STREET}, {TOWN}, {STATE} {zip_code}", STATE
+    ds.CountryOfResidence = "USA"
+    for keyword in CLEANED:
+        setattr(ds, keyword, text.format(street=STREET, town=TOWN, state=STATE, zip=zip_code))
+    kept = engine.clean(ds, identifiers_of(ds)).dataset
+    assert not {"PatientAddress", "RegionOfResidence", "CountryOfResidence"} & {element.keyword for element in kept}
+    return [str(kept[keyword].value) for keyword in CLEANED]
+
+
+@pytest.mark.parametrize("dates", DATES)
+@pytest.mark.parametrize("replacement", ["tags", "surrogates"])
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("zip_code", ZIP_CODES)
+def test_no_part_of_an_address_in_a_header_is_delivered(text, zip_code, replacement, dates):
+    left = "\n".join(header_texts(text, zip_code, dates=dates, replacement=replacement))
+    assert not re.search(rf"{zip_code[:3]}|{STREET.split()[0]}|{TOWN}|\b{STATE}\b", left)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_patients_of_one_address_are_not_alike_in_what_a_release_delivers(text):
+    delivered = [
+        header_texts(text, ZIP_CODES[0], dates="year", replacement="surrogates", patient=f"MRN-{one}") for one in (1, 2)
+    ]
+    codes = [set(re.findall(r"\b\d{5}\b", "\n".join(texts))) for texts in delivered]
+    assert all(codes)
+    assert codes[0].isdisjoint(codes[1])

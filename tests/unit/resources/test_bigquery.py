@@ -54,8 +54,13 @@ class Job:
         return Rows(self._rows)
 
 
+LOADED = 3
+
+
 class Rows(list):
-    """Rows as dictionaries, or as Arrow."""
+    """Rows as dictionaries, or as Arrow; of a load job, how many there are."""
+
+    output_rows = LOADED
 
     def to_arrow(self, create_bqstorage_client):
         assert create_bqstorage_client is False
@@ -82,13 +87,14 @@ class RecordingClient:
 
     def create_table(self, table, exists_ok, retry, timeout):
         assert exists_ok
+        table._properties["creationTime"] = "1700000000000"
         return self.tables.setdefault(str(table.reference), table)
 
     def update_table(self, table, fields, retry, timeout):
         self.updated.append((str(table.reference), [field.name for field in table.schema], fields))
 
-    def get_table(self, name, retry):
-        return SimpleNamespace(etag=self.state)
+    def get_table(self, name, retry, timeout=None):
+        return SimpleNamespace(etag=self.state, num_rows=LOADED)
 
     def delete_table(self, name, not_found_ok, retry):
         assert not_found_ok
@@ -105,7 +111,9 @@ class RecordingClient:
         self.queries.append((job_id, statement, job_config))
         if self.failure:
             return Job(error=self.failure)
-        return Job([{"total": 3}] if "COUNT(*) AS total" in statement else self.answer)
+        is_fresh = "AS fresh" in statement and "FALSE AS is_fresh" not in statement
+        answer = {"total": LOADED, "fresh": LOADED if is_fresh else 0, "dropped": 0}
+        return Job([answer] if "COUNT(*) AS total" in statement else self.answer)
 
     def get_job(self, job_id, location, retry, timeout):
         return self.taken[job_id]
@@ -176,7 +184,7 @@ def test_a_column_added_later_is_added_to_the_table_as_nullable(client, tmp_path
 
 
 def test_replacing_loads_parquet_and_truncates_one_partition(warehouse, client):
-    assert warehouse.replace(INSTANCES, "st-mary", shards=["gs://s/2", "gs://s/1"], drop_tokens=["gone"]) == 3
+    assert warehouse.replace(INSTANCES, "st-mary", shards=["gs://s/2", "gs://s/1"], drop_tokens=["a", "b", "c"]) == 3
     (_, tokens, uris, _), (_, fresh, shards, config) = client.loads
     assert uris[0].endswith("/tokens.parquet")
     assert shards == ["gs://s/1", "gs://s/2"]
@@ -195,7 +203,7 @@ def test_replacing_loads_parquet_and_truncates_one_partition(warehouse, client):
 
 
 def test_the_tokens_file_is_gone_after_loading(warehouse, tmp_path):
-    warehouse.replace(INSTANCES, "st-mary", shards=[], drop_tokens=["gone"])
+    warehouse.replace(INSTANCES, "st-mary", shards=[], drop_tokens=["a", "b", "c"])
     assert [path for path in (tmp_path / "staging").rglob("*") if path.is_file()] == []
 
 

@@ -11,7 +11,10 @@ import subprocess
 import sys
 import threading
 import traceback
+import uuid
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from gradient_assets.tables import PUBLIC_TABLE, Column, TableSpec
@@ -20,7 +23,17 @@ from resources.warehouses.bigquery import BigQueryWarehouse
 from resources.warehouses.bigquery_jobs import Limits
 from resources.warehouses.warehouse import ZONES, WarehouseError
 from tests.fakes import bigquery_rest
-from tests.fakes.bigquery_rest import LOST_AFTER, LOST_BEFORE, PROJECT, FakeBigQuery, Held, refusal
+from tests.fakes.bigquery_rest import (
+    CONFLICT,
+    LOST_AFTER,
+    LOST_BEFORE,
+    PROJECT,
+    SERIALIZATION,
+    FakeBigQuery,
+    Held,
+    refusal,
+)
+from tests.fakes.bigquery_rows import Rows
 
 INSTANCES = TableSpec(
     "instances",
@@ -207,7 +220,7 @@ def test_every_query_has_a_limit_of_what_it_may_cost(server, tmp_path):
     limits = Limits(bytes_billed=2**40, deadline_s=5, first_wait_s=0.01)
     warehouse = make(server, tmp_path, limits)
     replace(warehouse)
-    warehouse.replace(RELEASED, "first", shards=[])
+    warehouse.replace(RELEASED, "first", shards=["gs://s/1"])
     queries = [one.configuration["query"] for one in server.named("jobs.insert") if "query" in one.configuration]
     assert len(queries) == 4
     assert {query["maximumBytesBilled"] for query in queries} == {str(2**40)}
@@ -227,6 +240,104 @@ def test_search_sends_its_words_as_a_parameter(server, warehouse):
     assert "SEARCH(`search_text`, @words)" in query["query"]
     values = {one["name"]: one["parameterValue"]["value"] for one in query["queryParameters"]}
     assert values == {"words": "left DROP pneumonia", "most": "5"}
+
+
+# What is staged, and that it arrived.
+
+
+def shard(folder, *tokens):
+    path = folder / f"{'-'.join(tokens)}-{uuid.uuid4()}.parquet"
+    rows = [{"hospital_number": 7, "work_token": token, "uid": f"2.25.{token}"} for token in tokens]
+    pq.write_table(pa.Table.from_pylist(rows, schema=INSTANCES.arrow_schema), path)
+    return path.as_uri()
+
+
+def vanish(server):
+    """A day later: the tables that were staged are gone, BigQuery still knows the jobs that filled them."""
+    staged = [name for name in server.tables if name.startswith("staging_")]
+    assert staged
+    for name in staged:
+        server.vanish(name)
+
+
+def test_a_removal_that_is_asked_for_again_another_day_removes_again(server, tmp_path):
+    """As when the rows came back with a restored snapshot."""
+    server.contents = Rows()
+    for _ in range(2):
+        warehouse = make(server, tmp_path)
+        assert warehouse.replace(INSTANCES, "st-mary", shards=[shard(tmp_path, "withdrawn", "kept")]) == 2
+        assert warehouse.replace(INSTANCES, "st-mary", shards=[], drop_tokens={"withdrawn"}) == 1
+        assert warehouse.tokens(INSTANCES, "st-mary") == {"kept"}
+        vanish(server)
+
+
+def test_shards_that_are_put_again_another_day_are_loaded_again(server, tmp_path):
+    server.contents = Rows()
+    warehouse, uri = make(server, tmp_path), shard(tmp_path, "new")
+    for _ in range(2):
+        assert warehouse.replace(INSTANCES, "st-mary", shards=[uri]) == 1
+        assert warehouse.replace(INSTANCES, "st-mary", shards=[], drop_tokens={"new"}) == 0
+        vanish(server)
+
+
+def test_tokens_whose_answer_got_lost_are_loaded_once(server, tmp_path):
+    server.contents = Rows()
+    warehouse = make(server, tmp_path)
+    warehouse.replace(INSTANCES, "st-mary", shards=[shard(tmp_path, "withdrawn", "kept")])
+    before = len(server.jobs)
+    server.faults["jobs.insert"] = [LOST_AFTER] * 3
+    assert warehouse.replace(INSTANCES, "st-mary", shards=[], drop_tokens={"withdrawn"}) == 1
+    assert len(server.jobs) - before == 3, "a load, a put, a count"
+
+
+def other_rows(server):
+    server.faults["tables.get"] = [(200, {"tableReference": STAGED, "numRows": "2"})]
+
+
+def no_birth(server):
+    server.faults["tables.insert"] = [(200, {"tableReference": STAGED})]
+
+
+STAGED = {"projectId": PROJECT, "datasetId": "identified", "tableId": "staging_instances"}
+
+
+@pytest.mark.parametrize(
+    ("happens", "tokens", "said"),
+    [
+        (other_rows, (), "a staged table holds 2 rows, 3 were loaded"),
+        (no_birth, (), "when a staged table was made"),
+        (lambda server: None, ("a", "b"), "1 of 2 work tokens were loaded"),
+    ],
+    ids=["other rows", "no birth", "a token is missing"],
+)
+def test_what_did_not_arrive_as_it_was_sent_replaces_nothing(server, warehouse, happens, tokens, said):
+    warehouse.count(INSTANCES)
+    happens(server)
+    with pytest.raises(WarehouseError, match=said):
+        warehouse.replace(INSTANCES, "st-mary", shards=["gs://s/1"], drop_tokens=tokens)
+    assert jobs(server, "put") == []
+
+
+@pytest.mark.parametrize(
+    ("stands", "said"),
+    [
+        ({"fresh": "2"}, "2 of 3 new rows stand there, and 0 that were to go"),
+        ({"fresh": "4"}, "4 of 3 new rows"),
+        ({"dropped": "1"}, "3 of 3 new rows stand there, and 1 that were to go"),
+    ],
+    ids=["a new row is missing", "a row too many", "a dropped row"],
+)
+def test_a_replacement_that_did_not_do_what_it_was_told_is_no_success(server, warehouse, stands, said):
+    server.rows = [{**bigquery_rest.ANSWER, **stands}]
+    with pytest.raises(WarehouseError, match=said):
+        warehouse.replace(INSTANCES, "st-mary", shards=["gs://s/1"], drop_tokens={"a"})
+    assert len(jobs(server, "put")) == 1
+
+
+def test_a_staged_table_that_vanishes_before_it_is_loaded_is_not_made_anew(server, warehouse):
+    """It would stay for good, with what it holds."""
+    replace(warehouse)
+    assert jobs(server, "load")[0].configuration["load"]["createDisposition"] == "CREATE_NEVER"
 
 
 # What fails, and what becomes of it.
@@ -281,6 +392,26 @@ def test_a_job_that_fails_in_passing_is_done_again_under_the_next_id(server, war
     puts = [one.job for one in jobs(server, "put")]
     assert [job.rpartition("-")[2] for job in puts] == ["0", "1", "2"]
     assert len({job.rpartition("-")[0] for job in puts}) == 1
+
+
+CONFLICTS = pytest.mark.parametrize("conflict", [CONFLICT, SERIALIZATION], ids=["transaction", "statement"])
+
+
+@CONFLICTS
+def test_a_release_that_is_written_while_another_one_is_comes_in_after_it(server, warehouse, conflict):
+    """BigQuery cancels one of two transactions of a table, and calls that `invalidQuery`."""
+    server.job_ends = [None, conflict, conflict]
+    assert warehouse.replace(RELEASED, "first", shards=["gs://s/1"]) == 3
+    assert [one.job.rpartition("-")[2] for one in jobs(server, "put")] == ["0", "1", "2"]
+
+
+@CONFLICTS
+def test_other_releases_are_waited_for_until_the_deadline_only(server, tmp_path, conflict):
+    server.job_ends = [None, *[conflict] * 10_000]
+    warehouse = make(server, tmp_path, Limits(deadline_s=0.3, first_wait_s=0.01, longest_wait_s=0.02))
+    with pytest.raises(WarehouseError, match=r"given up after .* a concurrent update$") as caught:
+        warehouse.replace(RELEASED, "first", shards=["gs://s/1"])
+    assert "DOE" not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize("reason", ["invalidQuery", "accessDenied", "resourcesExceeded"])
@@ -447,7 +578,7 @@ def test_a_dry_run_of_every_statement_runs_none(server, warehouse):
     queries = {"asset": "SELECT uid FROM identified.instances WHERE hospital_number = @number"}
     rehearsal = warehouse.rehearse(queries, {"number": 7})
     assert (rehearsal.count, rehearsal.largest, rehearsal.refused) == (len(server.named("jobs.insert")), 7_000, {})
-    assert rehearsal.count == 1 + 7 + 7 + 7
+    assert rehearsal.count == 1 + 8 + 8 + 8
     assert all(one.configuration["dryRun"] for one in server.named("jobs.insert"))
 
 

@@ -26,7 +26,7 @@ def aws_vault(monkeypatch):
 
 
 class FakeSecretManager:
-    """Google's client as far as the vault uses it."""
+    """Google's client as far as the vault uses it: a secret's versions are numbered from 1."""
 
     def __init__(self):
         self.versions = {}
@@ -38,36 +38,76 @@ class FakeSecretManager:
         if name in self.versions:
             raise AlreadyExists("there")
         self.versions[name] = []
-        return type("Secret", (), {"name": name})()
 
     def add_secret_version(self, *, parent, payload):
-        self.versions[parent].append(payload["data"])
-
-    def get_secret(self, *, name):
-        from google.api_core.exceptions import NotFound
-
-        if name not in self.versions:
-            raise NotFound("none")
+        self._there(parent).append(payload["data"])
 
     def access_secret_version(self, *, name):
+        secret, _, version = name.rpartition("/versions/")
+        found = self._there(secret)
+        number = len(found) if version == "latest" else int(version)
+        if not 0 < number <= len(found):
+            self._there("none")
+        return SimpleNamespace(payload=SimpleNamespace(data=found[number - 1]))
+
+    def _there(self, secret):
         from google.api_core.exceptions import NotFound
 
-        found = self.versions.get(name.removesuffix("/versions/latest"))
-        if not found:
+        if secret not in self.versions:
             raise NotFound("none")
-        payload = type("Payload", (), {"data": found[-1]})()
-        return type("Answer", (), {"payload": payload})()
+        return self.versions[secret]
 
 
-@pytest.fixture
-def google_vault():
-    server = FakeSecretManager()
+class Killed(BaseException):
+    """The process ends here."""
 
+
+class DyingBetweenTwoRequests(FakeSecretManager):
+    dies = True
+
+    def add_secret_version(self, *, parent, payload):
+        if self.dies:
+            raise Killed
+        super().add_secret_version(parent=parent, payload=payload)
+
+
+class Overtaken(FakeSecretManager):
+    """Another process adds its key just before ours."""
+
+    def add_secret_version(self, *, parent, payload):
+        super().add_secret_version(parent=parent, payload={"data": THEIRS.to_text().encode()})
+        super().add_secret_version(parent=parent, payload=payload)
+
+
+class Destroyed(FakeSecretManager):
+    """The first versions are gone for good; whoever destroyed them may have added others."""
+
+    def access_secret_version(self, *, name):
+        from google.api_core.exceptions import FailedPrecondition
+
+        super().access_secret_version(name=name)
+        raise FailedPrecondition("destroyed")
+
+
+class Refusing(FakeSecretManager):
+    def add_secret_version(self, *, parent, payload):
+        raise PermissionError("add")
+
+
+THEIRS = SecretKey(bytes(range(32)))
+
+
+def google_with(server):
     class Connected(GoogleVault):
         def _client(self):
             return server
 
     return Connected("project")
+
+
+@pytest.fixture
+def google_vault():
+    return google_with(FakeSecretManager())
 
 
 @pytest.fixture(params=["file", "aws", "google"])
@@ -213,6 +253,62 @@ def test_a_service_that_denies_is_not_taken_for_an_absent_key():
 def test_google_refuses_a_name_it_can_not_hold(google_vault):
     with pytest.raises(MissingKey, match="secret_name"):
         google_vault.create("hospital/st.mary")
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_key_whose_making_was_killed_half_way_is_made_by_the_next_attempt(version):
+    server = DyingBetweenTwoRequests()
+    vault = google_with(server)
+    if version == 2:
+        server.dies = False
+        vault.create("hospital/st-mary")
+        server.dies = True
+    with pytest.raises(Killed):
+        vault.create("hospital/st-mary") if version == 1 else vault.rotate("hospital/st-mary", 2)
+    assert not vault.exists("hospital/st-mary", version)
+    assert vault.versions("hospital/st-mary") == tuple(range(1, version))
+    server.dies = False
+    made = vault.create("hospital/st-mary") if version == 1 else vault.rotate("hospital/st-mary", 2)
+    assert vault.key("hospital/st-mary") == made
+    assert vault.versions("hospital/st-mary") == tuple(range(1, version + 1))
+
+
+def test_of_two_that_make_a_key_at_once_the_first_ones_is_the_key_and_the_other_is_told():
+    vault = google_with(Overtaken())
+    with pytest.raises(KeyExists):
+        vault.create("hospital/st-mary")
+    assert vault.key("hospital/st-mary").secret == THEIRS.secret
+
+
+def test_a_key_that_was_destroyed_is_not_made_anew():
+    server = Destroyed()
+    server.versions["projects/project/secrets/gradient_-_hospital_-_st-mary"] = [b"gone"]
+    vault = google_with(server)
+    assert vault.exists("hospital/st-mary")
+    with pytest.raises(KeyExists):
+        vault.create("hospital/st-mary")
+    with pytest.raises(MissingKey, match="FailedPrecondition"):
+        vault.key("hospital/st-mary")
+
+
+def test_a_version_that_somebody_added_to_a_keys_secret_is_not_the_key(google_vault):
+    made = google_vault.create("hospital/st-mary")
+    secret = "projects/project/secrets/gradient_-_hospital_-_st-mary"
+    google_vault._client().add_secret_version(parent=secret, payload={"data": THEIRS.to_text().encode()})
+    assert google_vault.key("hospital/st-mary") == made
+
+
+def test_the_newest_credentials_are_read(google_vault):
+    server = google_vault._client()
+    server.versions["projects/project/secrets/gradient_-_hospital_-_x_-_bucket"] = [b"older", b"newer"]
+    assert google_vault.text("hospital/x/bucket") == "newer"
+
+
+def test_a_service_that_refuses_a_content_is_told_without_its_words():
+    vault = google_with(Refusing())
+    with pytest.raises(MissingKey, match="could not be made"):
+        vault.create("hospital/st-mary")
+    assert not vault.exists("hospital/st-mary")
 
 
 def test_two_names_are_two_secrets(google_vault):

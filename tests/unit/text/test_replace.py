@@ -8,7 +8,7 @@ from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.identity import Pseudonymizer, SecretKey
 from gradient_assets.deid.text import TextEngine
 from gradient_assets.deid.text.lexicon import lexicon
-from gradient_assets.deid.text.replace import Replacer, restricted_areas
+from gradient_assets.deid.text.replace import Replacer
 from gradient_assets.deid.text.spans import Span
 from gradient_assets.deid.text.surrogates import Surrogates, stock
 from gradient_assets.deid.verify import IdentifierIndex, residual_in_text
@@ -29,8 +29,8 @@ def surrogates(text="", *, known=KNOWN, person=PERSON, draw=0, language="en"):
     return Surrogates(known, person, lexicon(language), text=text, draw=draw)
 
 
-def replaced(kind, value, *, replace="surrogates", dates="shift", known=KNOWN):
-    replacer = Replacer(known, PERSON, lexicon("en"), replace=replace, dates=dates)
+def replaced(kind, value, *, replace="surrogates", dates="shift", known=KNOWN, person=PERSON):
+    replacer = Replacer(known, person, lexicon("en"), replace=replace, dates=dates)
     return replacer.replacement(value, Span(0, len(value), kind, "test"))
 
 
@@ -135,22 +135,26 @@ def test_ages_over_89_are_pooled(replace, written, pooled):
     assert replaced("AGE", written, replace=replace) == pooled
 
 
-@pytest.mark.parametrize(
-    ("zip_code", "kept"), [("62704", "627"), ("62704-1234", "627"), ("03601", "000"), ("89301", "000")]
-)
-def test_safe_harbor_keeps_three_digits_of_a_zip_code_where_many_live(zip_code, kept):
-    made = replaced("ADDRESS", f"12 Elm Street, Springfield, IL {zip_code}", dates="year")
-    assert made.rsplit(" ", 1)[1] == kept
-    assert kept not in replaced("ADDRESS", f"Springfield, IL {zip_code}", dates="shift").rsplit(" ", 1)[1]
+@pytest.mark.parametrize("dates", ["year", "shift", "keep"])
+@pytest.mark.parametrize("before", ["12 Elm Street, Springfield, IL ", "Springfield, IL ", ""])
+@pytest.mark.parametrize("extension", ["", "-1234"])
+def test_no_digit_of_a_postal_code_stays_under_any_profile(dates, before, extension):
+    for zip_code in range(60001, 62501, 25):
+        made = replaced("ADDRESS", f"{before}{zip_code}{extension}", dates=dates)[-len(f"{zip_code}{extension}") :]
+        assert re.fullmatch(r"\d{5}" + (r"-\d{4}" if extension else ""), made)
+        assert made[:3] != str(zip_code)[:3]
 
 
-def test_a_house_number_of_five_digits_is_no_zip_code():
-    assert not replaced("ADDRESS", "62704", dates="year").startswith("627")
+@pytest.mark.parametrize("kind", ["ADDRESS", "ID", "PHONE"])
+def test_patients_of_one_postal_code_have_different_surrogates(kind):
+    people = [IDENTITY.person(str(number)) for number in range(20)]
+    assert len({replaced(kind, "62704", person=person) for person in people}) > 15
 
 
-def test_the_restricted_areas_are_those_of_the_guidance():
-    assert len(restricted_areas()) == 17
-    assert {"036", "102", "203", "893"} < restricted_areas()
+def test_patients_of_one_street_and_state_have_different_surrogates():
+    made = [replaced("ADDRESS", "7 Elm Court, IL", person=IDENTITY.person(str(number))) for number in range(20)]
+    for part in (r"^\d", r"(\w+),", r"\w+$"):
+        assert len({re.search(part, one)[0] for one in made}) > 3
 
 
 @pytest.mark.parametrize(

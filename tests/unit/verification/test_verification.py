@@ -167,11 +167,29 @@ def test_an_item_put_aside_is_not_done_again(home):
     assert token in run_of(home)._known(headers_step(home))
 
 
-def test_a_finding_of_no_item_fails_the_partition(home):
-    before = home.resources.warehouse.content_digest(DEIDENTIFIED_METADATA, HOSPITAL)
+def test_a_finding_in_a_row_that_no_origin_names_fails_the_partition(home):
+    [token] = rewrite(home, lambda row: None)
+    warehouse = home.resources.warehouse
+    warehouse.replace(MADE_DEIDENTIFIED_METADATA, HOSPITAL, shards=[], drop_tokens={token})
+    before = warehouse.content_digest(DEIDENTIFIED_METADATA, HOSPITAL)
     with pytest.raises(StageError, match="1 findings of the verification belong to no item"):
-        run_of(home).isolate(headers_step(home), {"f" * 32: "1 × name"}, counts())
-    assert home.resources.warehouse.content_digest(DEIDENTIFIED_METADATA, HOSPITAL) == before
+        run_of(home).isolate(headers_step(home), {token: "1 × name"}, counts())
+    assert warehouse.content_digest(DEIDENTIFIED_METADATA, HOSPITAL) == before
+
+
+def test_what_was_taken_away_since_it_was_found_is_no_refusal(home):
+    [token] = rewrite(home, in_column("study_description", "Zebulon Quillfeather"))
+    after = run_of(home).isolate(headers_step(home), {token: "1 × name", "f" * 32: "1 × name"}, counts())
+    assert after.quarantined_by_reason == {"found_by_verification": 1}
+
+
+def test_a_refusal_of_a_withdrawn_patient_goes_when_it_is_laid_down_after_the_withdrawal(home):
+    [token] = rewrite(home, in_column("study_description", "Zebulon Quillfeather"))
+    settled = []
+    run = replace(run_of(home), settle=settled.extend)
+    run.isolate(headers_step(home), {token: "1 × name"}, counts())
+    assert REFUSED_DEIDENTIFIED_METADATA in settled
+    assert {DEIDENTIFIED_METADATA, HEADER_AUDIT, MADE_DEIDENTIFIED_METADATA} < set(settled)
 
 
 def test_without_findings_nothing_is_written(home):
