@@ -32,8 +32,9 @@ lint: install  ## style, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# A process more than most machines of CI have processors: tests wait for time-outs and for each other's servers.
 test: lint  ## all tests, and the rules above
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 # Two processes, of which one runs a whole network of hospitals: it waits for servers most of the time. A Flink cluster takes 2 GB
 # in each. Parts are fetched once, into ~/.cache/gradient-parts.

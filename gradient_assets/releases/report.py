@@ -43,14 +43,14 @@ _FAMILIES = (
 """Actions of the header engine as a reader tells them apart; one that no family names is a replacement."""
 
 ALONE = (
-    "Whoever knows the sex, the ages and the study years of a patient who is alone can find all objects of that patient here. "
+    "Who knows sex, ages and study years of a patient who is alone can find all objects of that patient here. "
     "For them the release is pseudonymous, not anonymous: let it leave under an agreement that forbids to look for people, or "
     "choose a wider cohort."
 )
-NO_PLACE = (
-    "Where they live is not counted: elements that hold a residence are removed under every profile, and an address or postal "
-    "code that is found in a text is taken out or made up whole. The name of a state may stay in a text, and a place that no "
-    "rule finds."
+RESIDENCE = (
+    "Where patients live is not counted in the classes: elements that hold a residence are removed under every profile, and an "
+    "address or postal code that is found in a text is taken out or made up whole. The name of a state may stay in a text, and "
+    "a place that no rule finds."
 )
 UNREAD = "but nobody has read the pixels again, which the registry allows (<code>releases.unread_pixels</code>)."
 LOOK_FIRST = (
@@ -170,9 +170,9 @@ def _classes(evidence: Evidence) -> str:
     )
     return _section(
         "How many are alike",
-        "<p>Patients are told apart by their sex, their ages and their study years, all studies of a patient together. "
-        f"Those who agree in all three are one class. The smallest class has <b>{_n(classes.smallest)}</b>; "
-        f"{_n(singles)} of {_n(sum(classes.sizes))} patients are alone in theirs. {asked} {NO_PLACE}</p>"
+        "<p>Patients are told apart by sex, ages and study years, all studies together (residence: annex). "
+        f"Those who agree in all are one class. The smallest class has <b>{_n(classes.smallest)}</b>; "
+        f"{_n(singles)} of {_n(sum(classes.sizes))} patients are alone in theirs. {asked}</p>"
         + (f'<p class="warn">{ALONE}</p>' if singles else ""),
     )
 
@@ -248,14 +248,14 @@ def _read_by(evidence: Evidence) -> str:
     if not evidence.reader:
         return UNREAD
     return (
-        f"text in pixels was read by <code>{_e(evidence.reader)}</code>, which cleaned none of them, so what neither it nor "
-        "those that cleaned (annex, “engines”) can read is found by people alone."
+        f"text in pixels was read by <code>{_e(evidence.reader)}</code>, which cleaned none of them; what neither it nor those "
+        "that cleaned can read is found by people alone."
     )
 
 
 def _looks(evidence: Evidence) -> str:
-    who = "one model, then another one" if evidence.finders > 1 else "one model"
-    return f"While an object is cleaned, {who} looks at every frame that shows something new."
+    who = "two models" if evidence.finders > 1 else "one model"
+    return f"Each frame that shows something new goes to {who}."
 
 
 def _sample_row(what: str, of: int, looked: int, hits: int, bound: float, unused: str) -> list[str]:
@@ -280,7 +280,8 @@ def _removed(evidence: Evidence) -> str:
         f"<h3>Boxes of text blacked out, by what found them</h3>"
         f"<p>{_n(sum(evidence.boxes.values()))} boxes in {_n(with_boxes)} of {_n(len(evidence.rows))} objects.</p>"
         f"<figure>{bars('Boxes by source', boxes) if boxes else ''}</figure><h3>Header elements</h3>"
-        + "".join(_tags(title, evidence, belongs) for title, belongs in _FAMILIES),
+        + "".join(_tags(title, evidence, belongs) for title, belongs in _FAMILIES)
+        + f"<h3>Residence</h3><p>{RESIDENCE}</p>",
     )
 
 

@@ -101,8 +101,8 @@ def test_patients_who_are_alone_are_told_with_what_follows_from_it(tmp_path, peo
 def test_the_page_names_who_read_the_pixels_and_claims_no_more_looks_than_there_were(tmp_path, reader, cleaned_by):
     page = Made.build(tmp_path, cleaned_by=cleaned_by, reader=reader).report().decode()
     assert f"text in pixels was read by <code>{reader}</code>, which cleaned none of them" in page
-    assert ("one model, then another one looks at every frame" in page) == ("ppocr-v4" in cleaned_by)
-    assert ("one model looks at every frame" in page) == ("ppocr-v4" not in cleaned_by)
+    assert ("shows something new goes to two models" in page) == ("ppocr-v4" in cleaned_by)
+    assert ("shows something new goes to one model" in page) == ("ppocr-v4" not in cleaned_by)
 
 
 @pytest.mark.parametrize("second", ["none", "rapid-v4"])
