@@ -24,7 +24,7 @@ from gradient_assets.pipelines.known import REPORT_COLUMNS, HospitalIdentifiers
 from gradient_assets.pipelines.metadata import as_date
 from gradient_assets.pipelines.steps import WorkItem
 from gradient_assets.review.decisions import Decision
-from gradient_assets.tables import DEIDENTIFIED_METADATA, DICOM_METADATA, IDENTIFIED_REPORTS
+from gradient_assets.tables import DEIDENTIFIED_METADATA, DICOM_METADATA, IDENTIFIED_REPORTS, TableSpec
 from resources.buckets.object_store import ObjectStat
 from resources.warehouses.warehouse import Warehouse
 
@@ -61,7 +61,7 @@ class WorkSource:
 
     def headers(self, known: HospitalIdentifiers, profile: Profile, version: str) -> Iterator[WorkItem]:
         """Each row of `dicom_metadata`; of several with one SOP Instance UID the first by object key is taken."""
-        taken: set[str] = set()
+        first = self._first(DICOM_METADATA, "sop_instance_uid", ("object_key",))
         columns = ("work_token", "object_key", "etag", "size", "sop_instance_uid", "patient_id", "identifiers_json")
         more = ("header_json", "transfer_syntax_uid", "sop_class_uid")
         hospital = self.hospital
@@ -69,9 +69,9 @@ class WorkSource:
             for row in batch.to_pylist():
                 own = KnownIdentifiers.from_dict(json.loads(row["identifiers_json"]))
                 all_known = known.of(row["patient_id"], own)
-                duplicate = row["sop_instance_uid"] in taken
-                taken.add(row["sop_instance_uid"])
-                refuse = Reason.DUPLICATE_SOP_INSTANCE.value if duplicate else ""
+                place = (row["object_key"],)
+                is_first = first.setdefault(row["sop_instance_uid"], place) == place
+                refuse = "" if is_first else Reason.DUPLICATE_SOP_INSTANCE.value
                 token = self.identity.token(
                     "header",
                     version,
@@ -91,16 +91,18 @@ class WorkSource:
                 yield item
 
     def reports(self, known: HospitalIdentifiers, profile: Profile, version: str) -> Iterator[WorkItem]:
-        """Each row of `identified_reports`; of several with one report id the first is taken."""
+        """Each row of `identified_reports`; of several with one report id the first by file and row is taken."""
         studies = self._studies()
-        taken: set[str] = set()
+        place_columns = ("object_key", "row_number")
+        first = self._first(IDENTIFIED_REPORTS, "report_id", place_columns)
         columns = (*REPORT_COLUMNS, "report_text", "work_token", "object_key", "etag", "row_number")
         for batch in self.warehouse.scan(IDENTIFIED_REPORTS, self.hospital.id, columns=columns):
             for row in batch.to_pylist():
                 own = identifiers_of_columns({role: row[role] or "" for role in REPORT_COLUMNS})
                 all_known = known.of(row["patient_id"], own)
-                refuse = Reason.DUPLICATE_REPORT.value if row["report_id"] in taken else ""
-                taken.add(row["report_id"])
+                here = tuple(row[name] for name in place_columns)
+                is_first = first.setdefault(row["report_id"], here) == here
+                refuse = "" if is_first else Reason.DUPLICATE_REPORT.value
                 row["candidate_study_instance_uid"] = _candidate(studies, row["patient_id"], row["study_date"])
                 parts = (
                     "report",
@@ -121,6 +123,18 @@ class WorkSource:
                     item["identifiers"] = all_known.as_dict()
                     item["row"] = row
                 yield item
+
+    def _first(self, spec: TableSpec, column: str, place: tuple[str, ...]) -> dict[str, tuple[Any, ...]]:
+        """Value of the column → the first place where it stands.
+
+        Looked for by itself, since BigQuery gives chosen columns in any order: of two objects with one UID a run took either.
+        """
+        first: dict[str, tuple[Any, ...]] = {}
+        for batch in self.warehouse.scan(spec, self.hospital.id, columns=(column, *place)):
+            for row in batch.to_pylist():
+                here = tuple(row[name] for name in place)
+                first[row[column]] = min(first.get(row[column], here), here)
+        return first
 
     def pixels(self, version: str, decisions: Mapping[str, Decision] = MappingProxyType({})) -> Iterator[WorkItem]:
         """The object of each instance whose header crossed the boundary, with what was decided about it in review."""
