@@ -250,9 +250,11 @@ class Verifier:
         seconds was killed, and what was found counts.
         """
         until = time.monotonic() + wait_s
+        looker = self  # what it has read serves whoever judges the findings; a further look reads all anew
         for _ in range(LOOKS):
             before = self._withdrawals()
-            found = look(replace(self))
+            found = look(looker)
+            looker = replace(self)
             if not found.total or (self._withdrawals() == before and not _at_work(before)):
                 break
             while _at_work(self._withdrawals()):

@@ -11,9 +11,10 @@ import re
 import threading
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from tests.fakes.local_server import LocalServer, QuietHandler
 
 SMALLEST_PART_BYTES = 5 * 1024**2
 """But for the last one."""
@@ -62,12 +63,32 @@ class Request:
     status: int
 
 
+class _Handler(QuietHandler):
+    protocol_version = "HTTP/1.1"
+
+    def _take(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        status, headers, content = self.server.owner.answer(self.command, self.path, self.headers, body)
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _take  # noqa: N815  the names that http.server asks for
+
+
 @dataclass
-class GoogleStorage:
+class GoogleStorage(LocalServer):
     """A running server with one bucket; use it as a context.
 
     `before` and `after`: how often a request of that method fails with 503, before it did anything or when it was done.
     """
+
+    handler = _Handler
 
     bucket_name: str = "own"
     page_keys: int = 1000
@@ -81,19 +102,7 @@ class GoogleStorage:
         self._uploads = {}
         self._generation = 1_700_000_000_000_000
         self._alone = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.store = self
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def endpoint(self):
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return super().__enter__()
 
     def of(self, method):
         """The requests of one method."""
@@ -254,24 +263,3 @@ class GoogleStorage:
             f"<LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>{escape(kept.etag)}</ETag>"
             f"<Size>{len(kept.content)}</Size></Contents>"
         )
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def _take(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        status, headers, content = self.server.store.answer(self.command, self.path, self.headers, body)
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        if status != 204:
-            self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
-
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _take  # noqa: N815  the names that http.server asks for
-
-    def log_message(self, *_):
-        pass

@@ -1,21 +1,42 @@
 """A server that lists as S3 and GCS do: any number of objects, in pages, with the habits and faults of real ones."""
 
-import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+from tests.fakes.local_server import LocalServer, QuietHandler
 
 SPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
+class _Handler(QuietHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        path = unquote(urlsplit(self.path).path)
+        if path.count("/") > 1:  # an object: its content is its own path
+            self.say(200, path.encode())
+            return
+        query = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+        self.server.owner.headers.append(self.headers)
+        self.say(*self.server.owner.answer(query))
+
+    def say(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
 @dataclass
-class ListingServer:
+class ListingServer(LocalServer):
     """A running server over sorted `keys`; use it as a context.
 
     `encodes`: whether it knows `encoding-type`.  `inclusive`: whether it gives the key that a listing starts after once more.
     `spoils`: what becomes of a page's body before it is sent.
     """
+
+    handler = _Handler
 
     keys: list[str]
     page_keys: int = 1000
@@ -26,21 +47,6 @@ class ListingServer:
     spoils: list = field(default_factory=list)
     asked: list[dict[str, str]] = field(default_factory=list)
     headers: list = field(default_factory=list)
-
-    def __enter__(self):
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.listing = self
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def endpoint(self):
-        return f"http://127.0.0.1:{self._server.server_port}"
 
     def answer(self, query):
         """Status and body for one request."""
@@ -111,25 +117,3 @@ class NumberedObjects(ListingServer):
         more = numbers.stop < self.number
         token = f"<NextContinuationToken>{numbers.stop}</NextContinuationToken>" if more else ""
         return self._document("ListBucketResult", more, entries + token)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        path = unquote(urlsplit(self.path).path)
-        if path.count("/") > 1:  # an object: its content is its own path
-            self.say(200, path.encode())
-            return
-        query = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
-        self.server.listing.headers.append(self.headers)
-        self.say(*self.server.listing.answer(query))
-
-    def say(self, status, body):
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass

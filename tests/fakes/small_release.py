@@ -7,7 +7,7 @@ and their checks, `Made.report` for `release_report` and its check.
 import hashlib
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from gradient_assets.releases.pictures import chosen_keys, pictures_of
 from gradient_assets.releases.report import render_report
 from gradient_assets.releases.verification import NEEDED, PAGE, PIXELS
 from gradient_assets.tables import PROD, RELEASE_AUDIT, RELEASE_FACTS, RELEASE_MANIFEST
+from gradient_assets.withdrawals.register import Traces
 from resources import Resources, Settings, resources_for
 
 AUTHOR, OTHER, THIRD = "Ada Asker", "Otto Officer", "Petra Third"
@@ -277,3 +278,21 @@ class Made:
     def delivered(self) -> set[str]:
         """Keys in the recipient's folder."""
         return {stat.key for stat in self.resources.releases.under(RELEASE.delivered).listing()}
+
+
+@dataclass
+class TheFirst:
+    """A register of withdrawals in which the first patient stands."""
+
+    register: bool = True
+    traces: Traces = field(default_factory=lambda: Traces(patients=frozenset({Person(0).pseudonym})))
+
+    @classmethod
+    def of(cls, *_):
+        return cls()
+
+    def columns(self, spec):
+        return ("work_token",)
+
+    def owns(self, spec, row):
+        return int(row["work_token"], 16) == 0

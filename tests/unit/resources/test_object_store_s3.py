@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -22,6 +22,7 @@ from resources.buckets.object_store import (
 )
 from resources.vault import FileVault
 from tests.fakes.listing_server import ListingServer
+from tests.fakes.local_server import LocalServer, QuietHandler
 
 CREDENTIALS = {"access_key_id": "hospital", "secret_access_key": "of-the-test", "region": "us-east-1"}
 
@@ -164,61 +165,43 @@ def test_a_child_forked_after_a_read_gets_an_error_instead_of_waiting_for_ever(b
     assert remote_client._runtime_process == os.getpid()
 
 
-class Stored:
+class _StoredHandler(QuietHandler):
+    def do_GET(self):
+        stored = self.server.owner
+        stored.asked.append(self.headers)
+        if stored.keeps_conditions and self.headers.get("If-Match", stored.etag) != stored.etag:
+            self.say(412, b"")
+            return
+        if "Range" not in self.headers:
+            self.say(200, stored.content)
+            return
+        first, last = (int(one) for one in self.headers["Range"].removeprefix("bytes=").split("-"))
+        part = stored.content[first : last + 1]
+        self.say(206, part, f"bytes {first}-{first + len(part) - 1}/{len(stored.content)}")
+
+    def say(self, status, body, content_range=None):
+        self.send_response(status)
+        self.send_header("ETag", self.server.owner.etag)
+        self.send_header("Last-Modified", "Fri, 02 Jan 2026 03:04:05 GMT")
+        self.send_header("Content-Length", str(len(body)))
+        if content_range:
+            self.send_header("Content-Range", content_range)
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class Stored(LocalServer):
     """A server with one object under any key, of which another version may come between two requests."""
+
+    handler = _StoredHandler
 
     def __init__(self, keeps_conditions, weak=False):
         self.content, self.asked = b"0" * 200_000, []
-        self._keeps_conditions, self._weak = keeps_conditions, weak
+        self.keeps_conditions, self._weak = keeps_conditions, weak
 
     @property
     def etag(self):
         return f'{"W/" if self._weak else ""}"{hashlib.md5(self.content).hexdigest()}"'
-
-    def __enter__(self):
-        stored = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                stored.asked.append(self.headers)
-                self.answer()
-
-            def answer(self):
-                if stored._keeps_conditions and self.headers.get("If-Match", stored.etag) != stored.etag:
-                    self.say(412, b"")
-                    return
-                if "Range" not in self.headers:
-                    self.say(200, stored.content)
-                    return
-                first, last = (int(one) for one in self.headers["Range"].removeprefix("bytes=").split("-"))
-                part = stored.content[first : last + 1]
-                self.say(206, part, f"bytes {first}-{first + len(part) - 1}/{len(stored.content)}")
-
-            def say(self, status, body, content_range=None):
-                self.send_response(status)
-                self.send_header("ETag", stored.etag)
-                self.send_header("Last-Modified", "Fri, 02 Jan 2026 03:04:05 GMT")
-                self.send_header("Content-Length", str(len(body)))
-                if content_range:
-                    self.send_header("Content-Range", content_range)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self._server.shutdown()
-        self._server.server_close()
-
-    @property
-    def endpoint(self):
-        return f"http://127.0.0.1:{self._server.server_port}"
 
 
 def stored_bucket(server, scheme, vault):

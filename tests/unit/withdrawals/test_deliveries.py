@@ -2,7 +2,7 @@
 
 import csv
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
@@ -12,31 +12,12 @@ from gradient_assets.releases.manifest import as_csv, digest_of, manifest_rows
 from gradient_assets.releases.states import LogError
 from gradient_assets.tables import RELEASE_MANIFEST
 from gradient_assets.withdrawals import deliveries
-from gradient_assets.withdrawals.register import Traces
 from resources import Settings, resources_for
 from resources.buckets.object_store import Bucket
-from tests.fakes.small_release import OTHER, RELEASE, Made, Person
+from tests.fakes.small_release import OTHER, RELEASE, Made, Person, TheFirst
 
 GONE = Person(0)
 KEY = f"dicom/{GONE.key}"
-
-
-@dataclass
-class TheFirst:
-    """A register in which the first patient stands."""
-
-    register: bool = True
-    traces: Traces = field(default_factory=lambda: Traces(patients=frozenset({GONE.pseudonym})))
-
-    @classmethod
-    def of(cls, *_):
-        return cls()
-
-    def columns(self, spec):
-        return ("work_token",)
-
-    def owns(self, spec, row):
-        return int(row["work_token"], 16) == GONE.number
 
 
 @pytest.fixture

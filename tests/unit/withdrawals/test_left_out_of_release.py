@@ -1,33 +1,14 @@
 """Who is withdrawn while a release is made is put down there as left out, so that the release adds up."""
 
-from dataclasses import dataclass
-
 import pytest
 
 from gradient_assets.integrity.balance import of_release
 from gradient_assets.tables import MADE_RELEASE, REFUSED_RELEASE, RELEASE_AUDIT, RELEASE_FACTS, RELEASE_MANIFEST
 from gradient_assets.withdrawals import sweep
-from tests.fakes.small_release import RELEASE, Made, Person
+from tests.fakes.small_release import RELEASE, Made, Person, TheFirst
 
 PEOPLE = [Person(number) for number in range(3)]
 SPECS = (MADE_RELEASE, RELEASE_AUDIT, RELEASE_FACTS, RELEASE_MANIFEST)
-
-
-@dataclass
-class TheFirst:
-    """A register in which the first of them stands."""
-
-    register: bool = True
-
-    @classmethod
-    def of(cls, *_):
-        return cls()
-
-    def columns(self, spec):
-        return ("work_token",)
-
-    def owns(self, spec, row):
-        return int(row["work_token"], 16) == PEOPLE[0].number
 
 
 @pytest.fixture
