@@ -13,6 +13,9 @@ On the embedded engine each home is run a second time, with nothing new; beside 
 CPU time of each piece of such a run.
 `--rerun-objects N` does that for N objects more.
 
+`--json FIGURES` is written after each run. What such a file holds already is not measured again, so a measurement that was
+broken off, or of more sizes, goes on from there.
+
 `--write` puts the tables into docs/scaling.md, between their markers, the plot and the figures beside it.  `--from FIGURES`
 writes them anew without measuring.
 """
@@ -25,7 +28,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,13 +192,22 @@ def listing_seconds(dicoms: Path, objects: int) -> float:
     return time.monotonic() - started
 
 
-def series(engines: Sequence[str], sizes: Sequence[int], largest: Callable[[str], int], folder: Path) -> Iterator[Run]:
-    """One run for each engine and size; embedded ones twice."""
+def series(
+    engines: Sequence[str],
+    sizes: Sequence[int],
+    largest: Callable[[str], int],
+    folder: Path,
+    done: Container[tuple[str, int]] = (),
+) -> Iterator[Run]:
+    """One run for each engine and size that is not done; embedded ones twice."""
     landed: dict[int, Path] = {}
     for engine in engines:
+        wanted = [size for size in sorted(sizes) if size <= largest(engine) and (engine, size) not in done]
+        if not wanted:
+            continue
         with ExitStack() as running:
             part = running.enter_context(PARTS[engine](folder / engine.replace(" ", "-"))) if engine in PARTS else None
-            for size in (size for size in sorted(sizes) if size <= largest(engine)):
+            for size in wanted:
                 if size not in landed:
                     landed[size] = folder / f"dicoms-{size}"
                     made_objects.fill(landed[size], size)
@@ -249,16 +261,22 @@ def main() -> None:
 
 
 def measure(asked: argparse.Namespace) -> Figures:
-    """All that was asked for; the JSON file is written after each run, so that nothing is lost."""
+    """All that was asked for and is not in the JSON file; that file is written after each run, so that nothing is lost."""
     figures = Figures(processors=len(os.sched_getaffinity(0)), load=round(os.getloadavg()[0], 1), runs=[])
+    if asked.json and asked.json.exists():
+        before = Figures.from_json(asked.json.read_text(encoding="utf-8"))
+        figures.runs, figures.load = before.runs, max(before.load, figures.load)
+    # An embedded one counts when its second run is there too.
+    done = {(run.engine, run.objects) for run in figures.runs if run.again or run.engine in PARTS}
+    figures.runs = [run for run in figures.runs if (run.engine, run.objects) in done]
     usual: Any = lambda engine: USUAL_LARGEST.get(engine, USUAL_LARGEST_ELSEWHERE)  # noqa: E731  one of two rules
     if asked.full or asked.sizes != list(SIZES):
         usual = lambda engine: max(asked.sizes)  # noqa: E731
     print(f"Load of the machine: {figures.load} on {figures.processors} processors.", flush=True)
     with tempfile.TemporaryDirectory(prefix="gradient-scale-") as temporary:
         folder = Path(temporary)
-        runs = [series(asked.engines, asked.sizes, usual, folder)]
-        if asked.rerun_objects:
+        runs = [series(asked.engines, asked.sizes, usual, folder, done)]
+        if asked.rerun_objects and ("embedded", asked.rerun_objects) not in done:
             runs.append(rerun(asked.rerun_objects, folder))
         for some in runs:
             for run in some:

@@ -48,10 +48,10 @@ def image_environment():
 
 
 class Deployed:
-    """Three services over one home and one database."""
+    """Three services over one home and one database; `more` are variables of the code location's."""
 
-    def __init__(self, folder: Path, home: Path, database_url: str):
-        self.folder, self.home = folder, home
+    def __init__(self, folder: Path, home: Path, database_url: str, **more: str):
+        self.folder, self.home, self.more = folder, home, more
         self.ports = {"code": free_port(), "web": free_port()}
         self.running: dict[str, Server] = {}
         self.services = yaml.safe_load((DEPLOY / "compose/compose.yaml").read_text())["services"]
@@ -80,7 +80,7 @@ class Deployed:
         here = {"DAGSTER_HOME": str(self.dagster_home), "GRADIENT_DAGSTER_HOME": str(self.dagster_home)}
         # A small machine: one worker, and one model.
         one_model = {"GRADIENT_SECOND_FINDER": "none", "GRADIENT_VERIFYING_READER": "none"}
-        small = {"GRADIENT_PROCESSES": "1", **one_model} if service == "code" else {}
+        small = {"GRADIENT_PROCESSES": "1", **one_model, **self.more} if service == "code" else {}
         path = {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
         return {**kept, **image, **named, **here, **small, **path, "GRADIENT_HOME": str(home), "COLUMNS": "200"}
 

@@ -17,6 +17,7 @@ from dagster_k8s import K8sRunLauncher
 from tests.fakes import small_hospital
 from tests.graph.forked import left_over
 from tests.integration.deployed import DEPLOY, Deployed, wait
+from tests.integration.fault_proxy import FaultProxy, runs_on
 
 pytestmark = pytest.mark.timeout(1200)
 HOSPITALS = ("st-mary", "lakeside")
@@ -101,6 +102,44 @@ def test_a_run_whose_container_was_killed_is_noticed_and_the_next_one_completes(
     assert deployed.ended(deployed.launch("lakeside")) == ["SUCCESS"]
     assert unfinished(deployed.home) == []
     assert "all as recorded" in deployed.gradient("verify")
+
+
+def test_a_run_goes_on_when_web_and_daemon_are_killed(deployed):
+    put_a_new_image(deployed, "lakeside", "14")
+    run = deployed.launch("lakeside")
+    wait(deployed.in_a_stage, "a stage", 240)
+    deployed.kill("web")
+    deployed.kill("daemon")
+    try:
+        assert deployed.ended(run) == ["SUCCESS"]
+        assert unfinished(deployed.home) == []
+    finally:
+        deployed.start("web", "daemon")
+    assert deployed.ended(deployed.launch("st-mary")) == ["SUCCESS"]
+
+
+def test_a_run_that_is_ended_on_the_page_cancels_its_job_in_bigquery(postgres, bigquery, tmp_path):
+    home = small_hospital.build(tmp_path / "home", "st-mary")
+    with FaultProxy(bigquery.front) as proxy:
+        exports = bigquery.exports() | {"GRADIENT_BIGQUERY_ENDPOINT": proxy.endpoint}
+        stand = Deployed(tmp_path, home, database(postgres, "canceled"), GRADIENT_DATASET_PREFIX="canceled_", **exports)
+        stand.gradient("doctor", "--mend")
+        stand.start("code", "web")
+        try:
+            stand.switch_sensors_off()
+            stand.start("daemon")
+            proxy.breaks(runs_on("-put-"))
+            run = stand.launch("st-mary")
+            wait(lambda: proxy.asked("GET", "-put-"), "a job of BigQuery", 240)
+            assert proxy.asked(containing="/cancel") == []
+            stand.terminate(run)
+            assert stand.ended(run) == ["CANCELED"]
+            (cancelled,) = proxy.asked("POST", "/cancel")
+            assert "-put-" in cancelled.path
+            proxy.heal()
+            assert stand.ended(stand.launch("st-mary")) == ["SUCCESS"]
+        finally:
+            stand.stop()
 
 
 class Cluster:

@@ -1,5 +1,6 @@
 """The page's figures are those that were measured, the benchmark's reckoning is right, and what it measures with is DICOM."""
 
+import contextlib
 import io
 import subprocess
 import sys
@@ -66,6 +67,30 @@ def test_all_steps_were_counted(measured):
 def test_figures_come_back_from_their_file():
     figures = Figures(2, 0.1, [FLAT, replace(FLAT, again=True)])
     assert Figures.from_json(figures.as_json()) == figures
+
+
+def test_a_measurement_that_was_broken_off_goes_on_where_it_was(tmp_path, monkeypatch):
+    embedded = replace(FLAT, engine="embedded")
+    begun = [FLAT, embedded, replace(embedded, again=True), replace(embedded, objects=2_000)]
+    file = tmp_path / "figures.json"
+    file.write_text(Figures(2, 0.1, begun).as_json())
+    asked = scale.asked_for(["--engines", "embedded", "Prism", "--sizes", "1000", "2000", "--json", str(file)])
+
+    def measured(engine, objects, home, dicoms, part, again=False):
+        return replace(FLAT, engine=engine, objects=objects, again=again, seconds=99.0)
+
+    class Nothing(contextlib.nullcontext):
+        """A part that nobody starts."""
+
+    monkeypatch.setattr(scale, "measured", measured)
+    monkeypatch.setattr(scale, "PARTS", {"Prism": Nothing})
+    monkeypatch.setattr(scale.made_objects, "fill", lambda folder, number: None)
+    monkeypatch.setattr(scale.made_objects, "make_home", lambda home, dicoms: None)
+    found = scale.measure(asked)
+    new = [(run.engine, run.objects, run.again) for run in found.runs if run.seconds == 99.0]
+    assert new == [("embedded", 2_000, False), ("embedded", 2_000, True), ("Prism", 2_000, False)]
+    assert [run for run in found.runs if run.seconds != 99.0] == begun[:3], "half of a pair is measured again"
+    assert Figures.from_json(file.read_text()) == found
 
 
 def test_growth_is_what_the_objects_in_between_take():
