@@ -34,6 +34,7 @@ from gradient_assets.tables import ALL_TABLES
 from resources.buckets.object_store import Bucket, BucketAddress
 from resources.buckets.staging import fresh_staging
 from resources.engines.beam import BeamEngine
+from resources.warehouses.bigquery_tables import MAX_URIS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE, PLOT = DOCS / "scaling.md", DOCS / "images/growth.svg"
@@ -147,6 +148,7 @@ def grown(hospitals: int, runs: int, token: float) -> list[Line]:
     busy = idle + JOBS_OF_A_CALL["new rows"] * calls["replace"]
     tables = [spec for spec in ALL_TABLES if spec.partitioned_by == "hospital"]
     same = len(SIZES)
+    chunks = [math.ceil(size / CHUNK_ITEMS) for size in mine]
     return [
         Line(
             "listing pages of one hospital, once",
@@ -189,11 +191,18 @@ def grown(hospitals: int, runs: int, token: float) -> list[Line]:
             tuple(SIZES),
         ),
         Line(
-            "chunks of a first run of one hospital",
+            "chunks of a first run of one hospital, and shards of each table",
             "chunks",
             "linear",
-            "`worklist.CHUNK_ITEMS`",
-            tuple(math.ceil(size / CHUNK_ITEMS) for size in mine),
+            "`worklist.CHUNK_ITEMS`; rows of 32 MiB more are a shard more",
+            tuple(chunks),
+        ),
+        Line(
+            "BigQuery jobs that load one table in a first run",
+            "jobs",
+            "linear from 2,560,000 objects on",
+            "`bigquery_tables.MAX_URIS`",
+            tuple(math.ceil(chunk / MAX_URIS) for chunk in chunks),
         ),
         Line(
             MEMORY,

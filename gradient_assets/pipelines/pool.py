@@ -23,7 +23,7 @@ from typing import Any
 
 from gradient_assets.deid.reasons import Reason
 from gradient_assets.hospitals import Hospital
-from gradient_assets.pipelines.shards import GroupResult, StagingPlace
+from gradient_assets.pipelines.shards import Gathering, GroupResult, StagingPlace
 from gradient_assets.pipelines.steps import Step, WorkItem
 
 GROUP_ITEMS = 4
@@ -86,6 +86,7 @@ class WorkerPool:
     ) -> None:
         self._step = step
         self._setup = ("step", step, hospitals, places)
+        self._places = places
         self._size = max(1, processes)
         self._workers: list[_Worker] = []
 
@@ -101,7 +102,7 @@ class WorkerPool:
         """Apply the step to all items; each ends as rows or as a refusal.  `on_done` gets the number of items of each
         finished group.  Raises `PoolError` when a worker can't start or the step can't open."""
         waiting = deque(_Group(list(items[i : i + GROUP_ITEMS])) for i in range(0, len(items), GROUP_ITEMS))
-        total = GroupResult()
+        total, rows = GroupResult(), Gathering(self._places)
         while waiting or any(worker.group for worker in self._workers):
             self._hand_out(waiting)
             busy = [worker for worker in self._workers if worker.group]
@@ -109,9 +110,10 @@ class WorkerPool:
             ready = set(wait([worker.connection for worker in busy], timeout))
             for worker in busy:
                 if worker.connection in ready:
-                    self._collect(worker, waiting, total, on_done)
+                    self._collect(worker, waiting, total, rows, on_done)
                 elif time.monotonic() >= worker.deadline:
                     self._lost(worker, waiting, Reason.TIMED_OUT)
+        total.add(GroupResult(rows.close()))
         return total
 
     def _hand_out(self, waiting: deque[_Group]) -> None:
@@ -142,7 +144,12 @@ class WorkerPool:
         return worker
 
     def _collect(
-        self, worker: _Worker, waiting: deque[_Group], total: GroupResult, on_done: Callable[[int], None]
+        self,
+        worker: _Worker,
+        waiting: deque[_Group],
+        total: GroupResult,
+        rows: Gathering,
+        on_done: Callable[[int], None],
     ) -> None:
         group = worker.group
         assert group is not None, "only busy workers are waited for"
@@ -159,6 +166,7 @@ class WorkerPool:
                 f"Stage {self._step.stage}: a worker answered for {result.items} of {len(group.items)} items."
             )
         total.add(result)
+        rows.add(result.rows)
         on_done(result.items)
 
     def _lost(self, worker: _Worker, waiting: deque[_Group], reason: Reason) -> None:

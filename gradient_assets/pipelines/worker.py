@@ -1,4 +1,4 @@
-"""A worker process: takes groups of items from its parent, applies the step, answers with shard URIs and counts.
+"""A worker process: takes groups of items from its parent, applies the step, answers with rows, shard URIs and counts.
 
 Belongs here: the loop around a step inside one process.  Started by `pool` as `python -m gradient_assets.pipelines.worker FD`,
 so that nothing is forked (the parent has threads of Beam, Dagster and onnxruntime) and Beam is not imported (6 s each).
@@ -47,8 +47,11 @@ class StepRunner:
         left = places.get("diagnostics")
         self._diagnostics = LeftBehind(left.bucket if left else None)
 
-    def run(self, items: list[WorkItem], died: Reason | None = None) -> GroupResult:
-        """Apply the step to each item.  With `died`, refuse the items with that reason instead (they killed a worker)."""
+    def run(self, items: list[WorkItem], died: Reason | None = None, *, hand_over: bool = False) -> GroupResult:
+        """Apply the step to each item.  With `died`, refuse the items with that reason instead (they killed a worker).
+
+        With `hand_over` the last rows of each table are in the result; else they are in a shard too.
+        """
         if not self._opened and died is None:
             self._step.open()
             if isinstance(self._step, SearchesForEveryone):
@@ -81,7 +84,10 @@ class StepRunner:
                 writer.keep()
                 result.counts[f"refused/{refused.reason.value}"] += 1
             result.items += 1
-        result.shards = writer.close()
+        if hand_over:
+            result.shards, result.rows = writer.hand_over()
+        else:
+            result.shards = writer.close()
         return result
 
     def told(self, error: Exception) -> Refused:
@@ -130,7 +136,7 @@ def main() -> None:
                 answer: tuple[str, object] = ("ready", None)
             else:
                 assert runner is not None, "the step comes before its items"
-                answer = ("done", runner.run(*arguments))
+                answer = ("done", runner.run(*arguments, hand_over=True))
         except Exception as error:
             refused = runner.told(error) if runner is not None else foreseen(error)
             answer = ("failed", refused.detail or type(error).__name__)

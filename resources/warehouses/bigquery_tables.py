@@ -32,6 +32,8 @@ DATASET_DESCRIPTIONS = {
     "public": "What external users may search, and what was delivered.",
 }
 UPDATE_ATTEMPTS = 5
+MAX_URIS = 10_000
+"""Source URIs of one load job (BigQuery, Quotas and limits); a stage writes one for 256 new objects."""
 MAX_POLICIES = 400
 """BigQuery's most for one table (Quotas and limits)."""
 
@@ -195,11 +197,36 @@ class BigQueryTables:
         # BigQuery keeps a job's id for half a year, the table lives for a day: without its birth in the id, the job that filled
         # an earlier table of that name would count for an empty one.
         birth = str(round(found.created.timestamp() * 1000))
-        job_ids = ids_of_work("load", table, birth, hashlib.sha256("\x1f".join(uris).encode()).hexdigest()[:32])
+        loaded = 0
+        for number, start in enumerate(range(0, len(uris), MAX_URIS)):
+            part = uris[start : start + MAX_URIS]
+            digest = hashlib.sha256("\x1f".join(part).encode()).hexdigest()[:32]
+            job_ids = ids_of_work("load", table, birth, *([str(number)] if number else []), digest)
+            loaded += self._load_part(client, zone, name, part, schema, job_ids, first=not number)
+        held = client.get_table(name, retry=self._limits.retry(), timeout=REQUEST_TIMEOUT_S).num_rows or 0
+        if held != loaded:
+            raise WarehouseError(f"BigQuery: a staged table holds {held} rows, {loaded} were loaded")
+        return Staged(f"`{name}`", held)
+
+    def _load_part(
+        self,
+        client: Any,
+        zone: str,
+        name: str,
+        uris: Sequence[str],
+        schema: list[Any],
+        job_ids: Iterator[str],
+        *,
+        first: bool,
+    ) -> int:
+        """Load what one job takes; the first of a table's jobs empties it.  Returns the number of rows."""
+        from google.cloud import bigquery
+
+        disposition = bigquery.WriteDisposition
         config = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.PARQUET,
             schema=schema,
-            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+            write_disposition=disposition.WRITE_TRUNCATE if first else disposition.WRITE_APPEND,
             # One that vanished meanwhile would be made anew, and stay.
             create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
             labels=_job_labels(zone, "load"),
@@ -217,11 +244,7 @@ class BigQueryTables:
                 timeout=REQUEST_TIMEOUT_S,
             )
 
-        loaded = self._jobs(client).finished(start, job_ids).output_rows or 0
-        held = client.get_table(name, retry=self._limits.retry(), timeout=REQUEST_TIMEOUT_S).num_rows or 0
-        if held != loaded:
-            raise WarehouseError(f"BigQuery: a staged table holds {held} rows, {loaded} were loaded")
-        return Staged(f"`{name}`", held)
+        return int(self._jobs(client).finished(start, job_ids).output_rows or 0)
 
     def replace_partition(
         self,

@@ -344,11 +344,11 @@ class FakeBigQuery:
         target = {**load, **query}.get("destinationTable", {}).get("tableId", "")
         if load:
             tokens = [uri for uri in load["sourceUris"] if uri.endswith("/tokens.parquet")]
-            rows = "1" if tokens else LOADED
+            rows = held = "1" if tokens else LOADED
             if self.contents:
-                self.contents.load(target, load["sourceUris"])
-                rows = str(self.contents.count(target))
-            self.tables[target]["numRows"] = rows
+                rows = str(self.contents.load(target, load["sourceUris"], load["writeDisposition"]))
+                held = str(self.contents.count(target))
+            self.tables[target]["numRows"] = held
             job["statistics"] = {"load": {"outputRows": rows}}
         elif target:
             self.writes[target.partition("$")[0]] += 1

@@ -24,11 +24,14 @@ class Rows:
     def drop(self, table):
         self._database.execute(f'DROP TABLE "{table}"')
 
-    def load(self, table, uris):
-        """Put the objects' rows in place of the table's."""
-        self._database.execute(f'DELETE FROM "{table}"')
+    def load(self, table, uris, disposition):
+        """Put the objects' rows in place of the table's, or beside them; returns their number."""
+        if disposition == "WRITE_TRUNCATE":
+            self._database.execute(f'DELETE FROM "{table}"')
+        before = self.count(table)
         files = [uri.removeprefix("file://") for uri in uris]
         self._database.execute(f'INSERT INTO "{table}" BY NAME SELECT * FROM read_parquet(?)', [files])
+        return self.count(table) - before
 
     def count(self, table):
         return self._database.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]

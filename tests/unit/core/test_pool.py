@@ -1,5 +1,6 @@
 """Workers that crash, hang or eat memory cost their own item and nothing else."""
 
+import errno
 import io
 import os
 import signal
@@ -12,6 +13,7 @@ import pytest
 
 from gradient_assets.deid.reasons import Reason, Refused
 from gradient_assets.hospitals import Hospital
+from gradient_assets.pipelines import shards
 from gradient_assets.pipelines.pool import PoolError, WorkerPool
 from gradient_assets.pipelines.shards import ShardWriter, StagingPlace
 from gradient_assets.pipelines.steps import Emitted, WorkItem
@@ -81,6 +83,13 @@ def rows(result, place, spec):
     return [row for name in names for row in pq.read_table(io.BytesIO(place.bucket.get(name))).to_pylist()]
 
 
+class Full(Bucket):
+    """On a disk that is full."""
+
+    def put(self, key, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
 def run(place, step, work, processes=2):
     with WorkerPool(step, {"st-mary": HOSPITAL}, {"identified": place}, processes) as pool:
         return pool.run(work)
@@ -122,6 +131,33 @@ def test_rows_beside_the_output_stand_or_fall_with_their_item(place):
     audited = [row["work_token"] for row in rows(result, place, HEADER_AUDIT)]
     assert sorted(audited) == [f"{0:032x}", f"{2:032x}"]
     assert len(rows(result, place, QUARANTINE)) == 2
+
+
+def test_the_rows_of_many_groups_lie_in_one_shard(place):
+    result = run(place, Behave(), items(*(f"ok-{n}" for n in range(10)), "audited-1", "raise", "die"))
+    assert {table: len(shards) for table, shards in result.shards.items()} == {
+        QUARANTINE.full_name: 1,
+        HEADER_AUDIT.full_name: 1,
+        REFUSED_THUMBNAILS.full_name: 1,
+    }
+    assert len(rows(result, place, QUARANTINE)) == 11
+    assert len(rows(result, place, REFUSED_THUMBNAILS)) == 2
+    assert len(list(place.bucket.listing())) == 3, "nothing else was written"
+    assert result.rows == {}
+
+
+def test_rows_that_have_become_many_are_written_before_the_end(place, monkeypatch):
+    monkeypatch.setattr(shards, "SHARD_BYTES", 1)
+    result = run(place, Behave(), items(*(f"ok-{n}" for n in range(10))))
+    assert len(result.shards[QUARANTINE.full_name]) == 3, "a group of four each, and the rest"
+    assert sorted(row["work_token"] for row in rows(result, place, QUARANTINE)) == [f"{n:032x}" for n in range(10)]
+
+
+def test_a_shard_that_can_not_be_written_fails_all_of_it(place):
+    full = StagingPlace(Full(place.bucket.address), place.uri)
+    pool = WorkerPool(Behave(), {"st-mary": HOSPITAL}, {"identified": full}, 1)
+    with pool, pytest.raises(OSError, match="No space"):
+        pool.run(items("ok-1"))
 
 
 def test_a_row_behind_the_boundary_has_to_be_a_crossing(place):

@@ -19,6 +19,7 @@ import pytest
 
 from gradient_assets.tables import PUBLIC_TABLE, Column, TableSpec
 from resources.buckets.object_store import Bucket, BucketAddress
+from resources.warehouses import bigquery_tables
 from resources.warehouses.bigquery import BigQueryWarehouse
 from resources.warehouses.bigquery_jobs import Limits
 from resources.warehouses.warehouse import ZONES, WarehouseError
@@ -278,6 +279,29 @@ def test_shards_that_are_put_again_another_day_are_loaded_again(server, tmp_path
         assert warehouse.replace(INSTANCES, "st-mary", shards=[uri]) == 1
         assert warehouse.replace(INSTANCES, "st-mary", shards=[], drop_tokens={"new"}) == 0
         vanish(server)
+
+
+def test_more_shards_than_a_job_takes_are_loaded_by_several(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(bigquery_tables, "MAX_URIS", 2)
+    server.contents = Rows()
+    uris = [shard(tmp_path, f"new-{number}") for number in range(5)]
+    assert make(server, tmp_path).replace(INSTANCES, "st-mary", shards=uris) == 5
+    described = [one.configuration["load"] for one in jobs(server, "load")]
+    assert [one["writeDisposition"] for one in described] == ["WRITE_TRUNCATE", "WRITE_APPEND", "WRITE_APPEND"]
+    assert [len(one["sourceUris"]) for one in described] == [2, 2, 1]
+    assert sorted(uri for one in described for uri in one["sourceUris"]) == sorted(uris)
+    assert {one["createDisposition"] for one in described} == {"CREATE_NEVER"}
+
+
+def test_parts_of_a_load_whose_answers_got_lost_are_loaded_once(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(bigquery_tables, "MAX_URIS", 2)
+    server.contents = Rows()
+    uris = [shard(tmp_path, f"new-{number}") for number in range(5)]
+    server.faults["jobs.insert"] = [LOST_AFTER] * 3
+    warehouse = make(server, tmp_path)
+    assert warehouse.replace(INSTANCES, "st-mary", shards=uris) == 5
+    assert warehouse.tokens(INSTANCES, "st-mary") == {f"new-{number}" for number in range(5)}
+    assert make(server, tmp_path).replace(INSTANCES, "st-mary", shards=uris) == 5, "nor when all of it is asked again"
 
 
 def test_tokens_whose_answer_got_lost_are_loaded_once(server, tmp_path):
