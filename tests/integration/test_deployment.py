@@ -115,14 +115,13 @@ def test_a_run_goes_on_when_web_and_daemon_are_killed(deployed):
         assert unfinished(deployed.home) == []
     finally:
         deployed.start("web", "daemon")
-    assert deployed.ended(deployed.launch("st-mary")) == ["SUCCESS"]
 
 
 def test_a_run_that_is_ended_on_the_page_cancels_its_job_in_bigquery(postgres, bigquery, tmp_path):
     home = small_hospital.build(tmp_path / "home", "st-mary")
     with FaultProxy(bigquery.front) as proxy:
         exports = bigquery.exports() | {"GRADIENT_BIGQUERY_ENDPOINT": proxy.endpoint}
-        stand = Deployed(tmp_path, home, database(postgres, "canceled"), GRADIENT_DATASET_PREFIX="canceled_", **exports)
+        stand = Deployed(tmp_path, home, database(postgres, "ended"), GRADIENT_DATASET_PREFIX="ended_", **exports)
         stand.gradient("doctor", "--mend")
         stand.start("code", "web")
         try:
@@ -136,8 +135,6 @@ def test_a_run_that_is_ended_on_the_page_cancels_its_job_in_bigquery(postgres, b
             assert stand.ended(run) == ["CANCELED"]
             (cancelled,) = proxy.asked("POST", "/cancel")
             assert "-put-" in cancelled.path
-            proxy.heal()
-            assert stand.ended(stand.launch("st-mary")) == ["SUCCESS"]
         finally:
             stand.stop()
 
