@@ -4,8 +4,8 @@
 
 Nothing is stored and no server is asked.  Work that a run does again whatever is new (listing, comparing, rewriting a
 partition) is counted for N objects spread evenly over the hospitals, each of which has `--runs` runs a day.  Numbers of
-pages, ticks, chunks and files follow from the constants of the modules named beside them; calls of the warehouse are counted
-by running the stages' own `StageRun` over one that only counts; the memory of tokens is measured with a million of them.
+pages, ticks, chunks and files follow from the constants of the modules named beside them; calls of the warehouse were counted
+in real runs of a small hospital (`warehouse_calls`); the memory of tokens is measured with a million of them.
 
 `--write` puts the table into docs/scaling.md, between its markers, and the plot beside it.
 """
@@ -15,25 +15,17 @@ from __future__ import annotations
 import argparse
 import math
 import secrets
-import tempfile
 import tracemalloc
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
+from benchmarks.warehouse_calls import Calls
 from gradient_assets.automation.arrival import SETTLED_AFTER_S, TICK_DEADLINE_S
 from gradient_assets.hospitals import LOOK_EVERY_S
-from gradient_assets.pipelines import metadata, reports, thumbnails
-from gradient_assets.pipelines.stage import StageRun
 from gradient_assets.pipelines.worklist import CHUNK_ITEMS
 from gradient_assets.tables import ALL_TABLES
-from resources.buckets.object_store import Bucket, BucketAddress
-from resources.buckets.staging import fresh_staging
-from resources.engines.beam import BeamEngine
 from resources.warehouses.bigquery_tables import MAX_URIS
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -49,63 +41,24 @@ PAGE_KEYS = 1_000
 LISTED_PER_S = 10_000
 """Keys a second: 100,000 objects list in 5 to 30 s (`automation.arrival`), of which this is the middle."""
 
-JOBS_OF_A_CALL = {"tokens": 1, "scan": 1, "count": 1, "replace": 2, "new rows": 2}
-"""BigQuery jobs: a replacement is one query and one count; new rows are two load jobs more (docs/warehouse.md)."""
-
-STAGES = (
-    metadata.ReadHeaders,
-    metadata.CleanHeaders,
-    reports.ReadReports,
-    reports.CleanReports,
-    thumbnails.MakeThumbnails,
-)
-SQL_TABLES = ("final_table", "prod", "public_table")
-"""Made by a statement in each run of a hospital: one query and one count each."""
-
-
-class CountingWarehouse:
-    """Counts what a stage asks of a warehouse; holds nothing."""
-
-    def __init__(self, folder: Path) -> None:
-        self.calls: Counter[str] = Counter()
-        self._folder = folder
-
-    def tokens(self, *_: Any) -> set[str]:
-        self.calls["tokens"] += 1
-        return set()
-
-    def scan(self, *_: Any, **__: Any) -> Iterator[Any]:
-        self.calls["scan"] += 1
-        return iter(())
-
-    def count(self, *_: Any) -> int:
-        self.calls["count"] += 1
-        return 0
-
-    def replace(self, *_: Any, **__: Any) -> int:
-        self.calls["replace"] += 1
-        return 0
-
-    def staging(self, zone: str, run_id: str) -> Any:
-        return fresh_staging(Bucket(BucketAddress((self._folder / zone).as_uri())), run_id)
+JOBS_OF_A_CALL = {
+    "content_digest": 1,
+    "count": 1,
+    "partitions": 1,
+    "query": 1,
+    "scan": 1,
+    "tokens": 1,
+    "replace": 2,
+    "replace_from_query": 2,
+    "load": 1,
+}
+"""BigQuery jobs: a replacement is one query and one count; shards, and tokens of rows that go, are a load more each, up to
+`MAX_URIS` of them (docs/warehouse.md)."""
 
 
-@cache
-def calls_of_a_run() -> Counter[str]:
-    """What the stages of one hospital ask of the warehouse in a run with nothing new."""
-    with tempfile.TemporaryDirectory() as folder:
-        warehouse = CountingWarehouse(Path(folder))
-        for stage in STAGES:
-            step: Any = SimpleNamespace(
-                stage=stage.__name__,
-                version="1",
-                output=stage.output,
-                refusals=stage.refusals,
-                made=stage.made,
-                beside=stage.beside,
-            )
-            StageRun(warehouse, BeamEngine(), "hospital", "run", {}).run(step, [])  # type: ignore[arg-type]
-        return warehouse.calls
+def jobs_of_a_run(calls: Mapping[str, int]) -> int:
+    """BigQuery jobs of the calls that one run makes.  Raises `KeyError` for a call whose jobs nobody has counted."""
+    return sum(JOBS_OF_A_CALL[call] * number for call, number in calls.items())
 
 
 @cache
@@ -143,9 +96,8 @@ def grown(hospitals: int, runs: int, token: float) -> list[Line]:
     # A tick lists on until its deadline; a bucket that is listed sooner is listed once in each tick.
     pages_a_tick = [min(page, TICK_DEADLINE_S * LISTED_PER_S / PAGE_KEYS) for page in pages]
     settled = [max(2 * tick * LOOK_EVERY_S, tick * LOOK_EVERY_S + SETTLED_AFTER_S) for tick in ticks]
-    calls = calls_of_a_run()
-    idle = sum(JOBS_OF_A_CALL[call] * number for call, number in calls.items()) + 2 * len(SQL_TABLES)
-    busy = idle + JOBS_OF_A_CALL["new rows"] * calls["replace"]
+    counted = Calls.counted()
+    idle, busy = jobs_of_a_run(counted.nothing_new), jobs_of_a_run(counted.more_objects)
     tables = [spec for spec in ALL_TABLES if spec.partitioned_by == "hospital"]
     same = len(SIZES)
     chunks = [math.ceil(size / CHUNK_ITEMS) for size in mine]
@@ -222,21 +174,21 @@ def grown(hospitals: int, runs: int, token: float) -> list[Line]:
             "BigQuery jobs a day, nothing new",
             "jobs",
             "constant",
-            "counted calls of `StageRun`",
+            "calls of a run, counted: `benchmarks.warehouse_calls`",
             (hospitals * runs * idle,) * same,
         ),
         Line(
             "BigQuery jobs a day, new objects in each run",
             "jobs",
             "constant",
-            "the same and two loads a table",
+            "the same, counted",
             (hospitals * runs * busy,) * same,
         ),
         Line(
             "replacements of partitions in one BigQuery table a day",
             "jobs",
             "constant",
-            "one a run and hospital",
+            "counted: one a run and hospital; two for some tables of a stage when objects are new",
             (hospitals * runs,) * same,
         ),
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from gradient_assets.deid.reasons import Reason
 from resources.warehouses.warehouse import Warehouse
 
 CONFIDENCE = 0.95
@@ -19,7 +20,8 @@ REMEDY = (
 FINE = "Nothing to do: no text was found in what triage would have skipped."
 UNUSED = "Nothing to do: every frame was looked at."
 UNAUDITED = (
-    "No skipped instance was drawn yet. Raise `pixels.audit_share` in hospitals.yaml to learn what triage misses."
+    "Nobody has looked: no skipped instance was drawn into the sample. Raise `pixels.audit_share` in hospitals.yaml and "
+    "materialize the asset again."
 )
 
 
@@ -35,6 +37,11 @@ class Audit:
     def most_missed(self) -> float:
         """Upper 95 % bound (Clopper and Pearson, one-sided) of the share of skipped instances with text, 0 … 1."""
         return upper_bound(self.hits, self.audited)
+
+    @property
+    def looked(self) -> bool:
+        """Whether the sample says anything of what was skipped, or nothing was."""
+        return self.audited > 0 or not self.skipped
 
     @property
     def what_to_do(self) -> str:
@@ -80,12 +87,15 @@ def _at_most(hits: int, looked: int, share: float) -> float:
 
 
 def audit_of(warehouse: Warehouse, hospital_id: str) -> Audit:
-    """The counts of a hospital, from `pixel_text`."""
+    """The counts of a hospital; audited instances that were refused because their text could not be blacked out are hits."""
     sql = (
-        "SELECT look, COUNT(*) AS instances, COUNTIF(boxes > 0) AS hits FROM deidentified.pixel_text "
-        "WHERE hospital_id = @hospital_id AND box = 0 GROUP BY look"
+        "SELECT look, COUNT(*) AS instances, COUNTIF(has_text) AS hits FROM ("
+        "SELECT look, boxes > 0 AS has_text FROM deidentified.pixel_text WHERE hospital_id = @hospital_id AND box = 0 "
+        "UNION ALL SELECT 'audited' AS look, TRUE AS has_text FROM identified.refused_thumbnails "
+        "WHERE hospital_id = @hospital_id AND reason = @missed) AS seen GROUP BY look"
     )
-    rows = {row["look"]: row for row in warehouse.query(sql, {"hospital_id": hospital_id}).to_pylist()}
+    given = {"hospital_id": hospital_id, "missed": Reason.TRIAGE_MISSED_TEXT.value}
+    rows = {row["look"]: row for row in warehouse.query(sql, given).to_pylist()}
 
     def count(look: str, column: str) -> int:
         return int(rows[look][column]) if look in rows else 0

@@ -228,6 +228,8 @@ resource "google_bigquery_dataset" "zone" {
   project    = var.project
   dataset_id = "${var.dataset_prefix}${each.key}"
   location   = var.location
+  # The least there is (default: 168): until then a table can be read as it was before somebody withdrew.
+  max_time_travel_hours = "48"
 }
 
 resource "google_bigquery_dataset_iam_member" "zone" {

@@ -158,8 +158,8 @@ def search_dicoms(search: Search, bucket: Bucket, prefix: str, tokens: Mapping[s
             token = tokens.get(own, "")
             search.add(search.index.search_key(stat.key), "object key", token=token)
             with suppress(ObjectVanished):  # as above
-                content = bucket.get(stat.key)
-                search.add(search.index.search_dicom(content), spared=search.spared.in_object(own), token=token)
+                hits = search.index.search_dicom(bucket.get(stat.key))
+                search.add(hits, spared=search.spared.in_object(own, [hit.kind for hit in hits]), token=token)
     return search
 
 

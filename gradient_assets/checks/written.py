@@ -5,6 +5,7 @@ found with them, so that a finding here is one that could not be put aside, or t
 decided in `deid.verify.patterns`; the search for known identifiers is in `leaks`.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -130,9 +131,16 @@ def _check(
 
 
 def unspared(verifier: Verifier, found: Found) -> Found:
-    """What was found but for the rows whose finding was put aside once, and accepted by a person exactly so."""
-    for token in [token for token in found.by_token if verifier.is_accepted(token)]:
-        found.accepted += found.by_token.pop(token).total()
+    """What was found but for what was put aside once and accepted by a person: of each kind no more than was accepted."""
+    for token, hits in list(found.by_token.items()):
+        accepted, numbers = verifier.spared.put_aside(token), Counter[str]()
+        for (kind, _), count in hits.items():
+            numbers[kind] += count
+        for kind, place in list(hits):
+            if numbers[kind] <= accepted[kind]:
+                found.accepted += hits.pop((kind, place))
+        if not hits:
+            del found.by_token[token]
     return found
 
 

@@ -66,6 +66,7 @@ class Reason(StrEnum):
     ORIGINAL_GONE = "original_gone"
     # pixels, what their header says of them
     DECLARED_TEXT_NOT_FOUND = "declared_text_not_found"
+    TRIAGE_MISSED_TEXT = "triage_missed_text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +223,11 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         "Burned In Annotation (0028,0301) is YES: whoever made the picture says that text in it names the patient. No finder "
         "found any, so that nothing was blacked out.",
         "Look at the object inside the hospital. If it shows no text, accept the risk; if it does, let it be.",
+    ),
+    Reason.TRIAGE_MISSED_TEXT: Explanation(
+        "Triage would have skipped the object. It was drawn into the audit sample, text was found in it, and could not be "
+        "blacked out; the detail says why not. It counts as a miss in `triage_missed_nothing`.",
+        "Set `pixels.triage: false` for this hospital and run again; the object is then judged as any other.",
     ),
 }
 

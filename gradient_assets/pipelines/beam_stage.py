@@ -15,7 +15,8 @@ import os
 import pickle
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -166,7 +167,7 @@ class ApplyStep(beam.DoFn):  # type: ignore[misc]  # Beam ships no types
         Metrics.counter(stage, "items").inc(result.items)
         for name, count in result.counts.items():
             Metrics.counter(stage, name).inc(count)
-        yield "", {"shards": result.shards, "items": result.items, "counts": dict(result.counts)}
+        yield "", _as_values(result)
 
     def _apply(self, chunk: str) -> GroupResult:
         plan = self._plan = self._plan or self._placed.get()
@@ -179,6 +180,17 @@ class ApplyStep(beam.DoFn):  # type: ignore[misc]  # Beam ships no types
         if plan.tells:
             progress.put()
         return result
+
+
+def _as_values(result: GroupResult) -> dict[str, Any]:
+    counts, written = dict(result.counts), dict(result.written)
+    return {"shards": result.shards, "items": result.items, "counts": counts, "written": written}
+
+
+def _from_values(values: Mapping[str, Any]) -> GroupResult:
+    # A job of an earlier version, taken over when it was done, has not counted its rows: the stage won't commit them.
+    written = Counter(values.get("written", {}))
+    return GroupResult(values["shards"], values["items"], Counter(values["counts"]), written)
 
 
 class _ChunkProgress:
@@ -222,10 +234,8 @@ class WriteManifest(beam.DoFn):  # type: ignore[misc]  # as above
     def _write(self, results: Iterable[dict[str, Any]]) -> None:
         total = GroupResult()
         for result in results:
-            total.add(GroupResult(result["shards"], result["items"]))
-            total.counts.update(result["counts"])
-        manifest = {"shards": total.shards, "items": total.items, "counts": dict(sorted(total.counts.items()))}
-        self._placed.place.bucket.put(MANIFEST, json.dumps(manifest).encode())
+            total.add(_from_values(result))
+        self._placed.place.bucket.put(MANIFEST, json.dumps(_as_values(total), sort_keys=True).encode())
 
 
 def build(plan: StagePlan, chunks: list[str]) -> Callable[[beam.Pipeline], None]:
@@ -261,10 +271,7 @@ def read_failure(place: StagingPlace) -> str | None:
 
 def read_manifest(place: StagingPlace) -> GroupResult:
     """What the stage's workers reported."""
-    manifest = json.loads(place.bucket.get(MANIFEST))
-    result = GroupResult(manifest["shards"], manifest["items"])
-    result.counts.update(manifest["counts"])
-    return result
+    return _from_values(json.loads(place.bucket.get(MANIFEST)))
 
 
 def default_processes() -> int:

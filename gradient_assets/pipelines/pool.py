@@ -111,7 +111,8 @@ class WorkerPool:
             for worker in busy:
                 if worker.connection in ready:
                     self._collect(worker, waiting, total, rows, on_done)
-                elif time.monotonic() >= worker.deadline:
+                # It may have answered while rows of another one were written.
+                elif time.monotonic() >= worker.deadline and not worker.connection.poll():
                     self._lost(worker, waiting, Reason.TIMED_OUT)
         total.add(GroupResult(rows.close()))
         return total

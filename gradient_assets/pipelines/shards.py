@@ -44,9 +44,12 @@ class ShardWriter:
 
     places: Mapping[str, StagingPlace]
     shards: dict[str, list[str]] = field(default_factory=dict)
+    written: Counter[str] = field(default_factory=Counter)
+    """Rows that count, by table."""
     _kept: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     _pending: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     _pending_shards: list[tuple[TableSpec, str]] = field(default_factory=list)
+    _pending_written: Counter[str] = field(default_factory=Counter)
     _specs: dict[str, TableSpec] = field(default_factory=dict)
 
     def add(self, spec: TableSpec, row: Mapping[str, Any] | Crossing) -> None:
@@ -56,12 +59,15 @@ class ShardWriter:
         self._specs[spec.full_name] = spec
         rows = self._pending.setdefault(spec.full_name, [])
         rows.append(row)
+        self._pending_written[spec.full_name] += 1
         if len(rows) >= ROWS_IN_MEMORY:
             self._pending_shards.append((spec, self._write(spec, rows)))
             rows.clear()
 
     def keep(self) -> None:
         """The current item is done: its rows count."""
+        self.written.update(self._pending_written)
+        self._pending_written.clear()
         for spec, name in self._pending_shards:
             self.shards.setdefault(spec.full_name, []).append(f"{self.places[spec.zone].uri}/{name}")
         self._pending_shards.clear()
@@ -77,6 +83,7 @@ class ShardWriter:
             self.places[spec.zone].bucket.delete([name])
         self._pending_shards.clear()
         self._pending.clear()
+        self._pending_written.clear()
 
     def close(self) -> dict[str, list[str]]:
         """Write what is still in memory; return the shard URIs by table."""
@@ -126,13 +133,15 @@ def _put(place: StagingPlace, table: str, rows: pa.Table) -> str:
 class GroupResult:
     """What a group of items became: shard URIs by table, and counts.
 
-    `rows` are those that lie in no shard yet, by table, as `ShardWriter.hand_over` gives them; they go from a worker to its
-    pool and no further.
+    `written` is how many rows of each table the workers wrote, so that one that is lost on its way to a shard shows.  `rows`
+    are those that lie in no shard yet, by table, as `ShardWriter.hand_over` gives them; they go from a worker to its pool and
+    no further.
     """
 
     shards: dict[str, list[str]] = field(default_factory=dict)
     items: int = 0
     counts: Counter[str] = field(default_factory=Counter)
+    written: Counter[str] = field(default_factory=Counter)
     rows: dict[str, bytes] = field(default_factory=dict)
 
     def add(self, other: GroupResult) -> None:
@@ -141,6 +150,7 @@ class GroupResult:
             self.shards.setdefault(table, []).extend(uris)
         self.items += other.items
         self.counts.update(other.counts)
+        self.written.update(other.written)
 
 
 @dataclass

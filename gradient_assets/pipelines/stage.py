@@ -7,7 +7,6 @@ A stage that fails leaves what was there before; started again it comes to the s
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from collections import Counter
@@ -16,15 +15,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.reasons import Reason, Refused
 from gradient_assets.diagnostics import Diagnostics
 from gradient_assets.hospitals import Hospital
 from gradient_assets.integrity import given
 from gradient_assets.integrity.recorded import committing
-from gradient_assets.pipelines import beam_stage
+from gradient_assets.pipelines import beam_stage, whole
 from gradient_assets.pipelines.attaching import Writes, outliving, work_named
 from gradient_assets.pipelines.flex_template import StageGraph
 from gradient_assets.pipelines.progress import Progress, counted, listening, watching
@@ -43,7 +40,7 @@ STAGING = "_staging"
 
 
 class StageError(Exception):
-    """A stage can't vouch for its result: work items without an outcome.  Nothing was committed."""
+    """A stage can't vouch for its result: work items without an outcome, rows that were lost.  Nothing was committed."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +120,7 @@ class StageRun:
         `everyone`: the identifiers of all patients, for a step that searches its rows for them.  `inputs`: how many inputs
         there were, for a stage that is not given the rows of a table; asked when `work` has been read to its end.
 
-        Raises `StageError` when an item has no outcome; errors of the stores and of Beam pass through.
+        Raises `StageError` when an item has no outcome or a row is lost; errors of the stores and of Beam pass through.
         """
         started = time.monotonic()
         after = given.run_before(self.warehouse, self.partition, step.stage)
@@ -321,15 +318,9 @@ class StageRun:
         return beam_stage.read_manifest(place)
 
     def _check(self, step: Step, todo: set[str], result: GroupResult, places: dict[str, StagingPlace]) -> None:
-        outcome: set[str] = set()
-        for spec in (step.output, step.refusals):
-            for uri in result.shards.get(spec.full_name, []):
-                shard = places[spec.zone].bucket.get(uri.rpartition("/")[2])
-                outcome.update(pq.read_table(io.BytesIO(shard), columns=["work_token"])["work_token"].to_pylist())
-        if outcome != todo:
+        if wrongs := whole.wrongs(step, todo, result, places):
             raise StageError(
-                f"Stage {step.stage} of '{self.partition}': {len(todo - outcome)} of {len(todo)} work items have no outcome, "
-                f"{len(outcome - todo)} outcomes belong to none. Nothing was committed; run it again."
+                f"Stage {step.stage} of '{self.partition}': {'; '.join(wrongs)}. Nothing was committed; run it again."
             )
 
     def _commit(self, step: Step, result: GroupResult, gone: set[str], todo: set[str]) -> None:

@@ -185,10 +185,14 @@ class WorkSource:
             yield item
 
     def _originals(self, instances: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Each instance's pseudonym and the object that `headers` took for it; another one of that UID was refused."""
+        first = self._first(DICOM_METADATA, "sop_instance_uid", ("object_key",))
         taken: set[str] = set()
         columns = ("sop_instance_uid", "object_key", "etag", "size", "patient_id", "identifiers_json")
         for batch in self.warehouse.scan(DICOM_METADATA, self.hospital.id, columns=columns):
             for row in batch.to_pylist():
+                if first[row["sop_instance_uid"]] != (row["object_key"],):
+                    continue
                 new_uid = replaced_uid(row["sop_instance_uid"], self.identity.uid)
                 if new_uid in instances and new_uid not in taken:
                     taken.add(new_uid)

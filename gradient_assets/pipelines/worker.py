@@ -84,6 +84,7 @@ class StepRunner:
                 writer.keep()
                 result.counts[f"refused/{refused.reason.value}"] += 1
             result.items += 1
+        result.written = writer.written
         if hand_over:
             result.shards, result.rows = writer.hand_over()
         else:

@@ -1,7 +1,8 @@
 """What the blocking checks leave out: findings that somebody accepted, in exactly the rows and objects they were accepted for.
 
-Belongs here: from accepted work tokens to rows of every table behind them.  A check asks `in_row` for each row it has hits in,
-and counts what it left out; the search itself is the check's.
+Belongs here: from accepted work tokens to rows of every table and objects of a release behind them, and the number of hits that
+was accepted there.  A check asks `in_row` or `in_object` for each thing it has hits in, and counts what it left out; the search
+itself is the check's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gradient_assets.deid.reasons import Reason
 from gradient_assets.hospitals import Hospital
 from gradient_assets.quarantine.decisions import decisions_of
 from gradient_assets.tables import DEIDENTIFIED_METADATA, DEIDENTIFIED_REPORTS, RELEASE_MANIFEST, TableSpec
@@ -73,20 +75,32 @@ class Spared:
         made by SQL repeat a text in several columns; their rows are compared by kind.
         """
         if "work_token" in row:
-            accepted = self.tokens.get(row["work_token"], _NOTHING)
-            return frozenset(kind for kind, count in Counter(kinds).items() if count <= accepted[kind])
+            return _within(self.tokens.get(row["work_token"], _NOTHING), kinds)
         text = row.get("report_text") or ""
         found = [self.instances.get(row.get("sop_instance_uid") or "", _NOTHING)]
         found += [accepted for report, accepted in self.reports.items() if report in text]
         return frozenset(kinds) & frozenset(kind for accepted in found for kind in accepted)
 
-    def in_object(self, key: str) -> frozenset[str]:
-        """Which kinds are accepted in an object of the release, by its key below the release."""
-        return frozenset(self.objects.get(key, _NOTHING))
+    def in_object(self, key: str, kinds: Iterable[str]) -> frozenset[str]:
+        """Which kinds of the hits in an object of the release are accepted there, by its key below the release.
+
+        `kinds` as for a row of a stage's own table, and as strict.  What is known of patients grows while the object and its
+        token stay: a name that was learned since is one hit more.
+        """
+        return _within(self.objects.get(key, _NOTHING), kinds)
+
+    def put_aside(self, work_token: str) -> Counter[str]:
+        """How many findings of each kind were accepted of what the verification has put aside."""
+        reason = Reason.FOUND_BY_VERIFICATION.value
+        return _numbers({reason: self.findings.get(work_token, {}).get(reason, ())})
 
     def has(self, work_token: str, reason: str, detail: str) -> bool:
         """Whether this very finding was accepted for the item."""
         return detail in self.findings.get(work_token, {}).get(reason, ())
+
+
+def _within(accepted: Counter[str], kinds: Iterable[str]) -> frozenset[str]:
+    return frozenset(kind for kind, count in Counter(kinds).items() if count <= accepted[kind])
 
 
 def _numbers(findings: Mapping[str, Iterable[str]]) -> Counter[str]:

@@ -128,16 +128,18 @@ class Looking:
     reader: Reader
     known: KnownWords
     before: LookedAt
-    marks_may_stay: bool = False
+    marks_may_stay: Callable[[Written], bool]
+    """Whether an object's own hospital keeps marks; another one's excuse no text in it."""
 
-    def png(self, content: bytes) -> Reading:
+    def png(self, one: Written, content: bytes) -> Reading:
         """What a PNG's frames say."""
-        return text_in_pictures(pictures_of_png(content), self.reader, self.known, marks_may_stay=self.marks_may_stay)
+        marks = self.marks_may_stay(one)
+        return text_in_pictures(pictures_of_png(content), self.reader, self.known, marks_may_stay=marks)
 
-    def dicom(self, content: bytes) -> Reading:
+    def dicom(self, one: Written, content: bytes) -> Reading:
         """What a DICOM object's frames say."""
-        pictures = pictures_of_dicom(open_dicom(content))
-        return text_in_pictures(pictures, self.reader, self.known, marks_may_stay=self.marks_may_stay)
+        pictures, marks = pictures_of_dicom(open_dicom(content)), self.marks_may_stay(one)
+        return text_in_pictures(pictures, self.reader, self.known, marks_may_stay=marks)
 
 
 AHEAD = 4
@@ -145,7 +147,7 @@ AHEAD = 4
 
 
 def text_in_objects(
-    found: Found, objects: Iterable[Written], looking: Looking, look: Callable[[bytes], Reading]
+    found: Found, objects: Iterable[Written], looking: Looking, look: Callable[[Written, bytes], Reading]
 ) -> None:
     """Read the pictures of each object with as many threads as there are processors: the networks leave Python's lock."""
     threads = max(1, len(os.sched_getaffinity(0)))
@@ -157,11 +159,11 @@ def text_in_objects(
     looking.before.keep()
 
 
-def _hits(one: Written, looking: Looking, look: Callable[[bytes], Reading]) -> tuple[Hit, ...]:
+def _hits(one: Written, looking: Looking, look: Callable[[Written, bytes], Reading]) -> tuple[Hit, ...]:
     content = one.content()
     if looking.before.is_blank(content):
         return ()
-    reading = look(content)
+    reading = look(one, content)
     if reading.is_blank:
         looking.before.remember(content)
     return reading.hits

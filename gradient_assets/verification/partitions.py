@@ -221,7 +221,8 @@ class Verifier:
             return memory.ask("text-thumbnails", self.spared, tables, objects=self.resources.thumbnails, more=how)
 
         def take(found: Found) -> None:
-            if (looking := self._looking()) is not None:
+            marks = _keeps_marks(self.profiles[self.partition])
+            if (looking := self._looking(lambda one: marks)) is not None:
                 drawn = (one for one in self._thumbnails() if is_drawn(one.token, self.share))
                 objects.text_in_objects(found, drawn, looking, looking.png)
 
@@ -230,18 +231,19 @@ class Verifier:
     def text_in_release(self, found: Found | None = None) -> Found:
         """Text in every object of a release."""
         found = found or Found()
-        if (looking := self._looking()) is not None:
+        hospital_of = self._hospital_of()
+        keeping = {name for name, profile in self.profiles.items() if _keeps_marks(profile)}
+        if (looking := self._looking(lambda one: hospital_of.get(one.token) in keeping)) is not None:
             objects.text_in_objects(found, self._delivered(), looking, looking.dicom)
         return found
 
-    def _looking(self) -> Looking | None:
+    def _looking(self, marks_may_stay: Callable[[Written], bool]) -> Looking | None:
         if self.reader is None:
             return None
-        marks = any(profile.burned_in_text == "keep_marks" for profile in self.profiles.values())
         seals = Seals.of(self.resources, self.secret_name, BEFORE)
         before = LookedAt(self.resources.release_requests, seals, self.partition, described(self.reader))
         words = KnownWords(self.index, name_parts_of(self.resources, self.hospitals.values()))
-        return Looking(self.reader, words, before, marks)
+        return Looking(self.reader, words, before, marks_may_stay)
 
     def undisturbed(self, look: Callable[[Verifier], Found], wait_s: float = WITHDRAWAL_S) -> Found:
         """A look; one that found something while patients were being withdrawn is taken again when they are gone.
@@ -267,10 +269,6 @@ class Verifier:
         return [standing(self.resources, hospital_id) for hospital_id in self.hospitals]
 
     # everything at once, for the asset
-
-    def is_accepted(self, token: str) -> bool:
-        """Whether somebody accepted what this verification once put aside."""
-        return bool(self.spared.findings.get(token, {}).get(Reason.FOUND_BY_VERIFICATION.value))
 
     def to_isolate(self, found: Found) -> dict[str, str]:
         """Work token → what was found, but for findings that somebody has accepted exactly so."""
@@ -323,7 +321,7 @@ class Verifier:
             tokens |= dict(zip(batch["object_key"].to_pylist(), batch["work_token"].to_pylist(), strict=True))
 
         def spare(name: str, kinds: list[str]) -> frozenset[str]:
-            return self.spared.in_object(name)
+            return self.spared.in_object(name, kinds)
 
         for prefix in self.prefixes:
             gone = self._handed_out(prefix) - tokens.keys()
@@ -336,6 +334,10 @@ class Verifier:
         place = f"{prefix}/{MANIFEST}"
         bucket = self.resources.releases
         return {row["object_key"] for row in rows_of(bucket.get(place))} if bucket.exists(place) else set()
+
+
+def _keeps_marks(profile: Profile) -> bool:
+    return profile.burned_in_text == "keep_marks"
 
 
 def _at_work(withdrawals: Iterable[Standing]) -> bool:

@@ -14,17 +14,21 @@ import fcntl
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeVar
 
 _PART_PREFIX, _PART_SUFFIX = ".gradient-", ".part"
 _RANDOM_LETTERS = 20
 """In a part's name; the locks of `staging` have 16, and are not this module's to sweep."""
 _FOLDERS_REMEMBERED = 4096
 """Folders that this process has swept.  To list one of 100,000 files takes 30 ms, too long for each small file."""
+FOLDER_ATTEMPTS = 100
+"""How often a folder is made again that others remove; two processes that did nothing else needed 4 at most."""
+
+_Made = TypeVar("_Made")
 
 
 class FileStat(NamedTuple):
@@ -109,9 +113,8 @@ class LocalFolder:
     def move(self, source: str, target: str) -> None:
         """Rename a file, in place of what is there."""
         old, new = self._path(source), Path(os.fsdecode(self._path(target)))
-        new.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(old, new)
-        sync(new.parent, os.O_RDONLY | os.O_DIRECTORY)
+        _in_folder(new.parent, lambda: os.replace(old, new), unless=lambda: not os.path.lexists(old))
+        _sync_folder(new.parent)
         self._remove_empty(os.path.dirname(old))
 
     def delete(self, key: str) -> None:
@@ -169,7 +172,7 @@ def create_file(path: Path, content: bytes) -> None:
         file.flush()
         sync(part, os.O_RDWR)
         os.link(part, path)
-        sync(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        _sync_folder(path.parent)
 
 
 @contextmanager
@@ -178,14 +181,34 @@ def _unfinished(path: Path) -> Iterator[tuple[Path, BinaryIO]]:
 
     Whoever first writes to the folder afterwards sweeps what no process holds: a killed one can't clean up.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path.parent)
-    part, file = _locked_part(path.parent)
+    part, file = _in_folder(path.parent, lambda: _first_part(path.parent))
     try:
         with file:
             yield part, file
     finally:
         part.unlink(missing_ok=True)
+
+
+def _in_folder(folder: Path, act: Callable[[], _Made], unless: Callable[[], bool] = lambda: False) -> _Made:
+    """What puts a first file of ours into a folder, which is made before.
+
+    Another process that deletes the folder's last file removes the folder too, until ours lies there: a withdrawal beside a run
+    ended the run so.  Then it is made again, `unless` something else is not there.
+    """
+    for _ in range(FOLDER_ATTEMPTS - 1):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return act()
+        except (FileNotFoundError, FileExistsError):  # `mkdir` says the latter when the folder went while it looked
+            if unless():
+                raise
+    folder.mkdir(parents=True, exist_ok=True)
+    return act()
+
+
+def _first_part(folder: Path) -> tuple[Path, BinaryIO]:
+    _sweep(folder)
+    return _locked_part(folder)
 
 
 def _locked_part(folder: Path) -> tuple[Path, BinaryIO]:
@@ -220,7 +243,13 @@ def put_in_place(part: Path, path: Path) -> None:
     """Sync a finished file, rename it over `path`, and sync the folder, so that a power cut leaves the old or the new."""
     sync(part, os.O_RDWR)
     os.replace(part, path)
-    sync(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put the folder's entries on disk; one that is gone was emptied by another process since."""
+    with suppress(FileNotFoundError):
+        sync(folder, os.O_RDONLY | os.O_DIRECTORY)
 
 
 def remove_tree(folder: Path) -> None:

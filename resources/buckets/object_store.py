@@ -1,8 +1,8 @@
 """Buckets: list, read, write and delete objects in a folder, on S3 or on GCS.
 
 Belongs here: one face for all three.  Folders are `local_folder`'s business, where a bucket is `bucket_address`', opening its
-clients `remote_client`'s, listing S3 `s3_listing`'s, the errors `store_errors`', credentials the vault's; what an object
-means is known further up.
+clients `remote_client`'s, writes that are sent again `remote_writes`', listing S3 `s3_listing`'s, the errors `store_errors`',
+credentials the vault's; what an object means is known further up.
 
 A hospital's objects are read by the etag they were listed with: what was put in their place since then is never read, and
 never mixed with what was.
@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
+from resources.buckets import remote_writes
 from resources.buckets.breaker import Breaker
 from resources.buckets.bucket_address import BucketAddress, ObjectStat
 from resources.buckets.entity_tags import condition, refuse_another
@@ -198,11 +199,8 @@ class Bucket:
         if self._folder is not None:
             folder = self._folder
             return guarded("create", lambda: folder.create(key, content))
-        import obstore
-
-        store = self._open()
-        # A multipart upload has no condition; what is created is small.
-        self._asked("create", lambda: obstore.put(store, key, content, mode="create", use_multipart=False))
+        store, deadline_s = self._open(), self.address.retry_deadline_s
+        self._asked("create", lambda: remote_writes.create(store, key, content, deadline_s))
         return None
 
     def move(self, source: str, target: str) -> None:
@@ -234,11 +232,9 @@ class Bucket:
 
     def _deleted(self, page: list[str]) -> bool:
         """Whether all of them were there; what comes after one that was not may still be."""
-        import obstore
-
-        store = self._open()
+        store, deadline_s = self._open(), self.address.retry_deadline_s
         try:
-            self._asked("delete", lambda: obstore.delete(store, page))
+            self._asked("delete", lambda: remote_writes.delete(store, page, deadline_s))
         except ObjectVanished:
             return False
         return True

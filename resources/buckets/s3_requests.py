@@ -10,7 +10,6 @@ and no time-out of theirs ends a body that comes a byte at a time.
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from resources.buckets.entity_tags import condition, refuse_another
+from resources.buckets.pauses import attempts
 from resources.buckets.request_signing import AmazonSignature, BearerToken
 from resources.buckets.store_errors import StoreError, StoreUnavailable, of_status
 from resources.errors import holding_back
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 CONNECT_DEADLINE_S = 10
 READ_DEADLINE_S = 30
 """Between two pieces of an answer."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
 PIECE_BYTES = 256 * 1024
 
 PASSING = frozenset({408, 429, *range(500, 600)})
@@ -92,18 +91,11 @@ class S3Requests:
 
     def _patiently(self, operation: str, attempt: Callable[[], Any]) -> Any:
         """The attempt's answer; it is made again, with growing pauses, until the retry deadline."""
-        began, tries = self.now(), 0
-        while True:
+        for _ in attempts(self.retry_deadline_s, self.now, self.sleep):
             try:
                 return attempt()
             except _Passing as passing:
                 failure = passing.failure
-            longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**tries)
-            pause = longest * random.uniform(0.5, 1.0)  # noqa: S311  so that workers don't come back all at once
-            if self.now() - began + pause > self.retry_deadline_s:
-                break
-            self.sleep(pause)
-            tries += 1
         # Outside the handler: the cause's text may quote a key.
         raise failure
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent import futures
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
@@ -19,7 +21,16 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.worker import sdk_worker
 
-from resources.engines.waiting import PipelineFailed, counters, job_name, kind_of, silence_beam, wait
+from resources.engines.waiting import (
+    FIRST_POLL_S,
+    PipelineFailed,
+    cancel,
+    counters,
+    job_name,
+    kind_of,
+    silence_beam,
+    wait,
+)
 from resources.errors import holding_back, holding_text_back, withheld_text
 
 LAST_ERRORS = 20
@@ -27,6 +38,9 @@ LAST_ERRORS = 20
 
 LAST_WORDS_S = 3.0
 """How long the last messages are waited for after the job has ended."""
+
+SUBMITTED_WITHIN_S = 60.0
+"""How long an interrupted run waits for the job that it is submitting, to cancel it; one to three seconds are usual."""
 
 
 def portable_options(name: str, options: Sequence[str]) -> list[str]:
@@ -49,13 +63,17 @@ def run_on_job_server(
     build(pipeline)
     failure = None
     try:
-        result = pipeline.run()
+        result = _submitted(pipeline)
     except Exception as error:
         failure = holding_back(PipelineFailed(f"pipeline {name}: not accepted by {runner}: {kind_of(error)}"), error)
     if failure is not None:
         raise failure
-    say(f"{name}: accepted by {runner}")
-    heard = _Heard(result)
+    try:
+        heard = _Heard(result)
+        say(f"{name}: accepted by {runner}")
+    except BaseException:
+        _give_up(result)
+        raise
     try:
         wait(result, f"pipeline {name} on {runner}", say, poll_s)
         found = counters(result)
@@ -68,6 +86,37 @@ def run_on_job_server(
     if failure is not None:
         raise failure
     return found
+
+
+def _submitted(pipeline: beam.Pipeline) -> Any:
+    """The job, once the server has taken it.  When this wait is interrupted, a job that is taken all the same is cancelled.
+
+    Submitting is several requests, and only the answer to the last one names the job: in a thread of its own it comes to its
+    end whatever ends this run.
+    """
+    submitting: Future[Any] = Future()
+
+    def submit() -> None:
+        try:
+            submitting.set_result(pipeline.run())
+        except BaseException as error:
+            submitting.set_exception(error)
+
+    threading.Thread(target=submit, daemon=True).start()
+    try:
+        # Not without an end: a signal that meets the other thread is heard by this one only when it does something.
+        while not futures.wait([submitting], FIRST_POLL_S).done:
+            pass
+    except BaseException:
+        with suppress(Exception):  # none was taken, or none so far; the interruption is what has to be told
+            _give_up(submitting.result(SUBMITTED_WITHIN_S))
+        raise
+    return submitting.result()
+
+
+def _give_up(result: Any) -> None:
+    cancel(result)
+    _end_loopback(result)
 
 
 def silence_workers() -> None:

@@ -53,11 +53,11 @@ def wait(result: Any, what: str, say: Callable[[str], None], poll_s: float) -> N
             time.sleep(pause_s)
             pause_s = min(pause_s * POLL_GROWTH, poll_s)
     except Exception as error:
-        _cancel(result)
+        cancel(result)
         failure = holding_back(PipelineFailed(f"{what}: {kind_of(error)}"), error)
     except BaseException:
         # Dagster ends a run by an exception that is none of Exception; a job nobody waits for would go on and cost.
-        _cancel(result)
+        cancel(result)
         raise
     if failure is not None:
         raise failure
@@ -74,7 +74,8 @@ def _state(result: Any, poll_s: float) -> str:
     return str(result.state)
 
 
-def _cancel(result: Any) -> None:
+def cancel(result: Any) -> None:
+    """Ask for the job's end; raises nothing that is an error."""
     try:
         result.cancel()
     except Exception:  # the interruption is what has to be told; a job that ended meanwhile can't be cancelled

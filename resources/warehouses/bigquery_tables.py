@@ -32,6 +32,8 @@ DATASET_DESCRIPTIONS = {
     "public": "What external users may search, and what was delivered.",
 }
 UPDATE_ATTEMPTS = 5
+TIME_TRAVEL_HOURS = 48
+"""The least that BigQuery allows (its default is 168): so long a table can be read as it was before somebody withdrew."""
 MAX_URIS = 10_000
 """Source URIs of one load job (BigQuery, Quotas and limits); a stage writes one for 256 new objects."""
 MAX_POLICIES = 400
@@ -127,6 +129,7 @@ class BigQueryTables:
         dataset.location = self._location
         dataset.description = DATASET_DESCRIPTIONS[zone]
         dataset.labels = {**LABELS, "zone": zone}
+        dataset.max_time_travel_hours = TIME_TRAVEL_HOURS
         # An identity of one zone may not make datasets (`deploy/`); one that is missing is told when its table is made.
         with suppress(Forbidden):
             found = client.create_dataset(

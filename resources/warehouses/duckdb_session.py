@@ -29,16 +29,15 @@ def session(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database that reads these folders and files only, downloads nothing, and counts time in UTC.
 
-    What it puts on disk lies in a folder of its own under `spill`: two databases with one folder for it overwrite each
-    other's files, since DuckDB numbers them from 0.
+    What it puts on disk lies in the folder `spill`, which is its own (`own_name`): two databases with one folder for it
+    overwrite each other's files, since DuckDB numbers them from 0.
     """
-    own_spill = spill / f"spill-{os.getpid()}-{secrets.token_hex(8)}"
     database = duckdb.connect(
         ":memory:",
         config={
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
-            "temp_directory": str(own_spill),
+            "temp_directory": str(spill),
             "memory_limit": MEMORY_LIMIT,
             "threads": str(THREADS),
             "python_enable_replacements": "false",
@@ -55,7 +54,12 @@ def session(
         yield database
     finally:
         database.close()
-        remove_tree(own_spill)
+        remove_tree(spill)
+
+
+def own_name() -> str:
+    """A name for a session's folders that no other has."""
+    return f"spill-{os.getpid()}-{secrets.token_hex(8)}"
 
 
 def run(

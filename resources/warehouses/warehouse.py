@@ -15,8 +15,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -26,11 +27,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gradient_assets.tables import ALL_TABLES, TableSpec
+from resources.buckets.local_folder import remove_tree
 from resources.buckets.object_store import Bucket, BucketAddress
 from resources.buckets.staging import Staging, fresh_staging
 from resources.errors import WarehouseError, ZoneRefused, checked_name
 from resources.warehouses import dialect, full_text, parquet_files
-from resources.warehouses.duckdb_session import path_literals, run, session
+from resources.warehouses.duckdb_session import own_name, path_literals, run, session
 from resources.warehouses.warehouse_contract import WORK_TOKEN, ZONES, Rehearsal, Warehouse
 
 
@@ -80,7 +82,9 @@ class EmbeddedWarehouse:
         path = self._file(spec, partition)
         fresh = sorted(_local_path(shard) for shard in shards)
         by_token = WORK_TOKEN in spec.column_names
-        with self._locked(path), self._session(spec.zone, files=fresh) as database:
+        self._admit(spec.zone)
+        with self._locked(path), self._opened(fresh) as opened:
+            database = opened.database
             run(database, "CREATE TEMP TABLE dropped (token VARCHAR)")
             if drop_tokens:
                 database.register("gone", pa.table({"token": pa.array(sorted(drop_tokens), pa.string())}))
@@ -102,8 +106,10 @@ class EmbeddedWarehouse:
     ) -> int:
         """New partition = the query's result, matched to the table's columns by name.  Returns the number of rows."""
         path = self._file(spec, partition)
-        with self._locked(path), self._session(spec.zone) as database:
-            statement = self._prepared(database, sql)
+        self._admit(spec.zone)
+        with self._locked(path), self._opened() as opened:
+            database = opened.database
+            statement = self._prepared(opened, sql)
             run(database, f"CREATE TEMP TABLE result AS {statement}", dialect.bound(sql, parameters or {}))
             unknown = _held_columns(database, "result") - set(spec.column_names)
             if unknown:
@@ -113,25 +119,26 @@ class EmbeddedWarehouse:
 
     def query(self, sql: str, parameters: Mapping[str, str | int] | None = None) -> pa.Table:
         """The result of a query in BigQuery's dialect; parameters are `@name`."""
-        with self._session(self._most_confidential()) as database:
-            statement = self._prepared(database, sql)
-            return _fetched(run(database, statement, dialect.bound(sql, parameters or {})))
+        with self._opened() as opened:
+            statement = self._prepared(opened, sql)
+            return _fetched(run(opened.database, statement, dialect.bound(sql, parameters or {})))
 
     def search(self, spec: TableSpec, column: str, terms: str, limit: int = 20) -> pa.Table:
         """The rows whose `column` holds all words of `terms` (stemmed), best first by BM25, with a column `score`."""
         if column not in spec.column_names:
             raise WarehouseError(f"{spec.full_name} has no column to search by that name")
-        with self._session(spec.zone, full_text_search=True) as database:
-            self._view(database, spec)
-            return full_text.search(database, spec, column, terms, limit)
+        self._admit(spec.zone)
+        with self._opened(full_text_search=True) as opened:
+            self._view(opened, spec)
+            return full_text.search(opened.database, spec, column, terms, limit)
 
     def rehearse(self, queries: Mapping[str, str], parameters: Mapping[str, str | int]) -> Rehearsal:
         """Plan each query over the files that are there; DuckDB does not say what one would read."""
         refused = {}
         for name, sql in queries.items():
             try:
-                with self._session(self._most_confidential()) as database:
-                    run(database, f"EXPLAIN {self._prepared(database, sql)}", dialect.bound(sql, parameters))
+                with self._opened() as opened:
+                    run(opened.database, f"EXPLAIN {self._prepared(opened, sql)}", dialect.bound(sql, parameters))
             except WarehouseError as error:
                 refused[name] = str(error)
         return Rehearsal(len(queries), 0, refused)
@@ -200,16 +207,22 @@ class EmbeddedWarehouse:
         finally:
             os.close(descriptor)
 
-    def _session(
-        self, zone: str, *, files: Sequence[Path] = (), full_text_search: bool = False
-    ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        self._admit(zone)
+    @contextmanager
+    def _opened(self, files: Sequence[Path] = (), *, full_text_search: bool = False) -> Iterator[_Opened]:
         # A query for a lower zone may hold rows of a higher one while it runs; they spill where they may lie.
         spill = self._staging_folder(self._most_confidential())
-        folders = [self.home.absolute() / name / "warehouse" for name in self.zones]
-        return session(folders, files, spill, full_text_search=full_text_search)
+        name = own_name()
+        own = {zone: self._staging_folder(zone) / name for zone in self.zones}
+        folders = [self.home.absolute() / zone / "warehouse" for zone in self.zones]
+        try:
+            allowed = [*folders, *own.values()]
+            with session(allowed, files, spill / name, full_text_search=full_text_search) as database:
+                yield _Opened(database, own)
+        finally:
+            for folder in own.values():
+                remove_tree(folder)
 
-    def _prepared(self, database: duckdb.DuckDBPyConnection, sql: str) -> str:
+    def _prepared(self, opened: _Opened, sql: str) -> str:
         """Make a view for each table that the SQL names; return the SQL in DuckDB's dialect."""
         known = {spec.full_name: spec for spec in self.specs}
         for zone, name in dialect.tables(sql):
@@ -217,15 +230,52 @@ class EmbeddedWarehouse:
                 self._admit(zone)
             if f"{zone}.{name}" not in known:
                 raise WarehouseError(f"the statement names {zone}.{name}, which is no table")
-            self._view(database, known[f"{zone}.{name}"])
+            self._view(opened, known[f"{zone}.{name}"])
         return dialect.to_duckdb(sql)
 
-    def _view(self, database: duckdb.DuckDBPyConnection, spec: TableSpec) -> None:
-        files = self._files(spec, None)
+    def _view(self, opened: _Opened, spec: TableSpec) -> None:
+        files = opened.as_they_are(spec, self._files(spec, None))
         rows = _read_parquet(files)
-        select = f"SELECT {_columns(database, spec, rows)} FROM {rows}" if files else _no_rows(spec)
-        run(database, f'CREATE SCHEMA IF NOT EXISTS "{spec.zone}"')
-        run(database, f'CREATE OR REPLACE VIEW "{spec.zone}"."{spec.name}" AS {select}')
+        select = f"SELECT {_columns(opened.database, spec, rows)} FROM {rows}" if files else _no_rows(spec)
+        run(opened.database, f'CREATE SCHEMA IF NOT EXISTS "{spec.zone}"')
+        run(opened.database, f'CREATE OR REPLACE VIEW "{spec.zone}"."{spec.name}" AS {select}')
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A database, and a folder of its own in each zone."""
+
+    database: duckdb.DuckDBPyConnection
+    own: Mapping[str, Path]
+
+    def as_they_are(self, spec: TableSpec, files: Sequence[Path]) -> list[Path]:
+        """The table's files under names that nobody replaces; one that was dropped meanwhile is left out.
+
+        DuckDB reads a file's footer and its rows at different times, by its name: a partition that another process put in place
+        in between failed a run (`TProtocolException: Invalid data`), and could have given rows that are none.
+        """
+        folder = self.own[spec.zone] / spec.name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return [folder / file.name for file in files if _pinned(file, folder / file.name)]
+
+
+def _pinned(file: Path, name: Path) -> bool:
+    """Give a file one more name.  False for one that is not there any more."""
+    name.unlink(missing_ok=True)
+    while file.exists():
+        try:
+            os.link(file, name)
+        except (
+            FileNotFoundError
+        ):  # put in place of what was found under its name, in this very moment: the new one then
+            continue
+        except OSError:  # a file system without hard links
+            with suppress(FileNotFoundError):
+                shutil.copyfile(file, name)
+                return True
+        else:
+            return True
+    return False
 
 
 def _read_parquet(files: Sequence[Path]) -> str:

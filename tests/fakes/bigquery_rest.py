@@ -1,107 +1,27 @@
 """BigQuery's REST interface as far as the warehouse uses it: takes requests down, checks each against Google's own contract.
 
-Belongs here: the server, its jobs and tables in memory, and what can be made to go wrong.  The contract is the discovery
-document that google-api-python-client ships (`bigquery.v2.json`): method, path, query parameters and every field of a body must
-stand there with that type.  No SQL is run: a job ends as it was told to, a load holds `LOADED` rows, a query gives `rows`;
+Belongs here: the server, its jobs and tables in memory, and what can be made to go wrong.  The contract is `google_contract`'s.
+No SQL is run: a job ends as it was told to, a load holds `LOADED` rows, a query gives `rows`;
 unless the test gives tables that hold rows (`bigquery_rows`).
 """
 
 import json
-import re
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import googleapiclient
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from tests.fakes.bigquery_rows import Rows
+from tests.fakes.google_contract import Contract
 
 PROJECT = "my-project"
-DOCUMENT = Path(googleapiclient.__file__).parent / "discovery_cache" / "documents" / "bigquery.v2.json"
-
-
-CLIENTS_OWN = {"projection"}
-"""What Google's client adds to `jobs.get`, and its contract does not have."""
-
-
-@cache
-def contract():
-    return json.loads(DOCUMENT.read_text(encoding="utf-8"))
-
-
-@cache
-def methods():
-    """(HTTP method, compiled path, description) of every method of the contract."""
-    found = []
-    for resource in contract()["resources"].values():
-        for method in resource["methods"].values():
-            pattern = re.sub(r"\\\{\\\+(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(method["path"]))
-            found.append((method["httpMethod"], re.compile(pattern), method))
-    return found
-
-
-def breaches(http_method, path, query, body):
-    """How a request differs from the contract, one line for each difference."""
-    for method, pattern, described in methods():
-        if method == http_method and pattern.fullmatch(path):
-            known = {**described.get("parameters", {}), **contract()["parameters"]}
-            lines = [f"{described['id']}: no parameter {name}" for name in query if name not in {*known, *CLIENTS_OWN}]
-            if "request" in described:
-                lines += schema_breaches(described["request"]["$ref"], body, described["id"])
-            elif body:
-                lines.append(f"{described['id']}: takes no body")
-            return lines
-    return [f"no method {http_method} {path}"]
-
-
-def schema_breaches(name, value, where):
-    described = contract()["schemas"][name]
-    if not isinstance(value, dict):
-        return [f"{where}: {name} is no object"]
-    lines = []
-    for key, one in value.items():
-        if key not in described.get("properties", {}):
-            lines.append(f"{where}.{key}: not in {name}")
-        elif one is not None:
-            lines += value_breaches(described["properties"][key], one, f"{where}.{key}")
-    return lines
-
-
-KINDS = {"string": (str, int), "boolean": bool, "integer": int, "number": (int, float), "object": dict, "array": list}
-
-
-def value_breaches(described, value, where):
-    if "$ref" in described:
-        return schema_breaches(described["$ref"], value, where)
-    kind = described.get("type", "any")
-    if kind == "any":
-        return []
-    if kind == "string" and isinstance(value, int) and described.get("format") not in ("int64", "uint64"):
-        return [f"{where}: a number where a text is expected"]
-    if not isinstance(value, KINDS[kind]):
-        return [f"{where}: no {kind}"]
-    if kind == "array":
-        return [
-            line
-            for place, one in enumerate(value)
-            for line in value_breaches(described["items"], one, f"{where}[{place}]")
-        ]
-    if kind == "object" and "additionalProperties" in described:
-        return [
-            line
-            for key, one in value.items()
-            for line in value_breaches(described["additionalProperties"], one, f"{where}.{key}")
-        ]
-    if "enum" in described and value not in described["enum"]:
-        return [f"{where}: {value} is none of the values"]
-    return []
+CONTRACT = Contract("bigquery.v2", clients_own=("projection",))
+"""Google's client adds a parameter to `jobs.get` that the contract does not have."""
 
 
 def told(ends):
@@ -237,7 +157,7 @@ class FakeBigQuery:
 
     def named(self, method):
         """The requests of one method of the contract."""
-        _, pattern, described = next(one for one in methods() if one[2]["id"] == f"bigquery.{method}")
+        _, pattern, described = next(one for one in CONTRACT.methods if one[2]["id"] == f"bigquery.{method}")
         return [one for one in self.requests if one.method == described["httpMethod"] and pattern.fullmatch(one.path)]
 
     def answer(self, http_method, address, body, headers):
@@ -247,9 +167,9 @@ class FakeBigQuery:
         with self._lock:
             request = Request(http_method, path, query, body)
             self.requests.append(request)
-            self.breaches += breaches(http_method, path, query, body)
+            self.breaches += CONTRACT.breaches(http_method, path, query, body)
             found = next(
-                ((d, p.fullmatch(path)) for m, p, d in methods() if m == http_method and p.fullmatch(path)), None
+                ((d, p.fullmatch(path)) for m, p, d in CONTRACT.methods if m == http_method and p.fullmatch(path)), None
             )
             if found is None:
                 return refusal(404, "notFound")

@@ -2,6 +2,7 @@
 
 Belongs here: what Google's reference says of `projects.locations.jobs` (create, get, list, update), `messages`, `metrics` and
 `flexTemplates:launch`, as far as it is asked.  A job of a name that is active already is not made: the active one is answered.
+Each request is held against Google's contract (`google_contract`); leaving the `with` block fails if one broke it.
 With `works` the staged graph is run by Beam in this process, as workers would run it; without, a job does what a test says.
 """
 
@@ -11,8 +12,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.fakes.google_contract import Contract
+
+CONTRACT = Contract("dataflow.v1b3", clients_own=("$alt",))
 ENDED = ("DONE", "FAILED", "CANCELLED", "UPDATED", "DRAINED")
 
 
@@ -70,6 +74,7 @@ class DataflowRest:
         self.works = works
         self.jobs = {}
         self.requests = []
+        self.breaches = []
         self.faults = {}
         """Kind of request → statuses to answer next; None answers rightly, and then loses the answer."""
         self.made = lambda job: None
@@ -92,9 +97,10 @@ class DataflowRest:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, failure, *_):
         self._server.shutdown()
         self._server.server_close()
+        assert failure or not self.breaches, self.breaches
 
     def add(self, name, labels=(), states=("RUNNING",)):
         """A job that was there before."""
@@ -166,6 +172,7 @@ def _handler(service):
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length) or b"{}")
             query = {name: values[0] for name, values in parse_qs(split.query).items()}
+            service.breaches += CONTRACT.breaches(self.command, unquote(split.path.strip("/")), query, body)
             # …/v1b3/projects/P/locations/R/<the rest>; a path without a location would be another region's.
             if parts[0] != "v1b3" or parts[1] != "projects" or parts[3] != "locations":
                 service.requests.append(("elsewhere", self.command, self.path, body))

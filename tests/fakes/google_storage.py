@@ -20,6 +20,7 @@ SMALLEST_PART_BYTES = 5 * 1024**2
 """But for the last one."""
 GENERATION_MATCH = "x-goog-if-generation-match"
 COPY_SOURCE = "x-goog-copy-source"
+OWN_METADATA = "x-goog-meta-"
 KNOWN = {GENERATION_MATCH, COPY_SOURCE, "if-match"}
 """Of the headers that mean something to the store; another `x-goog-` or `if-` is refused."""
 OF_A_LISTING = {"list-type", "prefix", "encoding-type", "start-after", "continuation-token"}
@@ -41,6 +42,7 @@ class Kept:
 
     content: bytes
     generation: int
+    metadata: dict[str, str] = field(default_factory=dict)
 
     @property
     def etag(self):
@@ -48,7 +50,8 @@ class Kept:
 
     @property
     def headers(self):
-        return {"ETag": self.etag, "x-goog-generation": str(self.generation), "Last-Modified": MODIFIED}
+        own = {"ETag": self.etag, "x-goog-generation": str(self.generation), "Last-Modified": MODIFIED}
+        return own | self.metadata
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,8 @@ class GoogleStorage(LocalServer):
             raise Refusal(403, "AccessDenied")
         if bucket != self.bucket_name:
             raise Refusal(404, "NoSuchBucket")
-        if meant.keys() - KNOWN - {"range"}:
+        metadata = {name for name in meant if name.startswith(OWN_METADATA)}
+        if meant.keys() - KNOWN - metadata - {"range"} or (metadata and method != "PUT"):
             raise Refusal(400, "InvalidArgument")
         if method in ("PUT", "POST") and "Content-Length" not in headers:
             raise Refusal(411, "MissingContentLength")
@@ -172,23 +176,24 @@ class GoogleStorage(LocalServer):
             if int(meant[GENERATION_MATCH]) != live:
                 raise Refusal(412, "PreconditionFailed")
 
-    def keep(self, key, content):
+    def keep(self, key, content, metadata=()):
         """Put an object as it is; its generation is newer than all others."""
         self._generation += 1
-        self.objects[key] = Kept(content, self._generation)
+        self.objects[key] = Kept(content, self._generation, dict(metadata))
         return self.objects[key]
 
     def _written(self, key, meant, body):
         self._judge(key, meant)
-        return 200, self.keep(key, body).headers, b""
+        metadata = {name: value for name, value in meant.items() if name.startswith(OWN_METADATA)}
+        return 200, self.keep(key, body, metadata).headers, b""
 
     def _copied(self, key, meant, body):
         bucket, _, source = unquote(meant[COPY_SOURCE]).lstrip("/").partition("/")
         if body or bucket != self.bucket_name or source == key:
             raise Refusal(400, "InvalidArgument")
-        content = self._live(source).content
+        copied = self._live(source)
         self._judge(key, meant)
-        kept = self.keep(key, content)
+        kept = self.keep(key, copied.content, copied.metadata)
         said = f"<LastModified>2026-01-02T03:04:05.000Z</LastModified><ETag>{escape(kept.etag)}</ETag>"
         return 200, kept.headers, f"<CopyObjectResult>{said}</CopyObjectResult>".encode()
 

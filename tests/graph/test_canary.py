@@ -145,6 +145,12 @@ def names() -> set[str]:
     return whole | {name.partition("^")[0] for name in whole} | {f"ID-{name.partition('^')[0]}" for name in whole}
 
 
+def sealed_texts(ended: Ended) -> dict[str, str]:
+    """The id of each diagnostic, and what it holds."""
+    kept = Diagnostics.open(ended.home.resources, "test")
+    return {name: kept.show(name, who="test", reason="test").text for name, _ in list(kept.listed())}
+
+
 def test_no_name_stands_outside_the_identified_zone(ended):
     assert found(ended.home.path, names(), {"stdout and stderr": ended.printed.encode()}) == {}
 
@@ -191,16 +197,21 @@ def test_each_run_that_failed_says_so(ended, hospital):
     assert any(line.startswith(f"{hospital}: ") for line in ended.printed.splitlines())
 
 
+def test_the_full_staging_is_met_at_the_shard_that_workers_have_filled(ended):
+    said = "full-staging: dicom_metadata: Stage dicom_metadata: internal_error: StoreUnavailable"
+    assert [line for line in ended.printed.splitlines() if line.startswith(said)]
+    assert [
+        text for text in sealed_texts(ended).values() if name_of("staging") in text and "pipelines/shards.py" in text
+    ]
+
+
 @pytest.mark.parametrize("failure", SEALED)
 def test_the_text_is_sealed_in_the_identified_zone_under_the_id_that_people_were_told(ended, failure):
-    resources = ended.home.resources
-    kept = Diagnostics.open(resources, "test")
-    texts = {name: kept.show(name, who="test", reason="test").text for name, _ in list(kept.listed())}
-    holding = [name for name, text in texts.items() if name_of(failure) in text]
+    holding = [name for name, text in sealed_texts(ended).items() if name_of(failure) in text]
     assert holding
     details = [
         row["detail"]
-        for batch in resources.warehouse.scan(QUARANTINE, ITEMS, columns=("detail",))
+        for batch in ended.home.resources.warehouse.scan(QUARANTINE, ITEMS, columns=("detail",))
         for row in batch.to_pylist()
     ]
     told = ended.printed + " ".join(details)

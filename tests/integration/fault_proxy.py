@@ -70,6 +70,11 @@ def resets(handler, answer):
     handler.reset()
 
 
+def loses_the_answer(handler, answer):
+    """The server has done what it was asked to, and the connection is reset before a word."""
+    handler.reset()
+
+
 def resets_midway(handler, answer):
     """The connection is reset in the middle of the body."""
     handler.say(answer, upto=len(answer.body) // 2)
@@ -211,4 +216,4 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _needs_answer(fault):
-    return fault in (resets_midway, ends_midway, trickles) or getattr(fault, "needs_answer", False)
+    return fault in (loses_the_answer, resets_midway, ends_midway, trickles) or getattr(fault, "needs_answer", False)

@@ -12,7 +12,14 @@ from gradient_assets.pipelines.metadata import ReadHeaders
 from gradient_assets.pipelines.stage import StageRun
 from gradient_assets.store_settings import StoreSettings
 from gradient_assets.tables import DICOM_METADATA, MADE_METADATA, REFUSED_METADATA
-from resources.buckets.object_store import AccessDenied, Bucket, BucketAddress, ObjectVanished, StoreUnavailable
+from resources.buckets.object_store import (
+    AccessDenied,
+    Bucket,
+    BucketAddress,
+    ObjectExists,
+    ObjectVanished,
+    StoreUnavailable,
+)
 from resources.engines.beam import BeamEngine
 from resources.vault import FileVault
 from tests.fakes.small_home import OBJECTS, SmallHome
@@ -20,6 +27,7 @@ from tests.integration.fault_proxy import (
     FaultProxy,
     answers,
     ends_midway,
+    loses_the_answer,
     resets,
     resets_midway,
     says_nothing,
@@ -222,3 +230,99 @@ def rows(home):
     """The keys of the objects whose headers were read."""
     found = home.resources.warehouse.scan(DICOM_METADATA, "st-mary", columns=("object_key",))
     return {row["object_key"] for batch in found for row in batch.to_pylist()}
+
+
+PARTS = bytes(range(256)) * (5 * 4096 + 1)
+"""A little more than one part of 5 MiB."""
+
+WRITES = {
+    "put": ("PUT", "", lambda bucket: bucket.put("b", b"new"), {"a": b"old", "b": b"new"}),
+    "put over": ("PUT", "", lambda bucket: bucket.put("a", b"new"), {"a": b"new"}),
+    "create": ("PUT", "", lambda bucket: bucket.create("b", b"new"), {"a": b"old", "b": b"new"}),
+    "parts: begin": ("POST", "uploads", lambda bucket: bucket.put("b", PARTS), {"a": b"old", "b": PARTS}),
+    "parts: one": ("PUT", "partNumber=2", lambda bucket: bucket.put("b", PARTS), {"a": b"old", "b": PARTS}),
+    "parts: end": ("POST", "uploadId", lambda bucket: bucket.put("b", PARTS), {"a": b"old", "b": PARTS}),
+    "move: copy": ("PUT", "", lambda bucket: bucket.move("a", "b"), {"b": b"old"}),
+    "move: delete": ("POST", "delete", lambda bucket: bucket.move("a", "b"), {"b": b"old"}),
+    "delete": ("POST", "delete", lambda bucket: bucket.delete(["a", "missing"]), {}),
+}
+"""Method and part of the address of the request that is broken, the write, and what stands there after it."""
+
+LOST = {"503 SlowDown": answers(503), "reset": resets, "answer lost": loses_the_answer}
+
+
+@pytest.fixture(scope="module")
+def owner(s3):
+    """The account of the platform's own bucket on the server with identities."""
+    made = s3.account("writes")
+    s3.bucket("writes-own", made)
+    return made
+
+
+@pytest.fixture
+def own(s3, owner, tmp_path):
+    """A proxy, and functions that open the own bucket behind it, with one object, and past it."""
+    (tmp_path / "bucket.json").write_text(json.dumps({**s3.secret(owner), "endpoint": None}))
+    (tmp_path / "bucket.json").chmod(0o600)
+
+    def bucket_at(endpoint, retry_s=30.0):
+        address = BucketAddress(
+            "s3://writes-own", "bucket", endpoint, retry_deadline_s=retry_s, request_deadline_s=10.0
+        )
+        return Bucket(address, FileVault(tmp_path))
+
+    plain = bucket_at(s3.endpoint)
+    plain.delete([stat.key for stat in plain.listing()])
+    plain.put("a", b"old")
+    with FaultProxy(s3.endpoint) as proxy:
+        yield proxy, lambda retry_s=30.0: bucket_at(proxy.endpoint, retry_s), plain
+
+
+def standing(bucket):
+    return {stat.key: bucket.get(stat.key) for stat in bucket.listing()}
+
+
+@pytest.mark.parametrize("write", WRITES)
+@pytest.mark.parametrize("fault", LOST)
+def test_a_write_that_is_broken_once_is_done_once(own, fault, write):
+    proxy, behind, plain = own
+    method, containing, act, left = WRITES[write]
+    proxy.breaks(LOST[fault], method=method, containing=containing, times=1)
+    act(behind())
+    assert len(proxy.asked(method, containing)) == 2
+    assert standing(plain) == left
+
+
+@pytest.mark.parametrize("fault", LOST)
+def test_somebody_elses_object_is_told_as_theirs_whatever_breaks(own, fault):
+    proxy, behind, plain = own
+    proxy.breaks(LOST[fault], method="PUT", times=1)
+    with pytest.raises(ObjectExists) as caught:
+        behind().create("a", b"old")
+    assert caught.value.__context__ is None
+    assert standing(plain) == {"a": b"old"}
+
+
+def test_what_somebody_else_created_while_the_connection_was_broken_is_theirs(own):
+    proxy, behind, plain = own
+
+    def overtakes(handler, answer):
+        plain.create("b", b"new")
+        handler.reset()
+
+    proxy.breaks(overtakes, method="PUT", times=1)
+    with pytest.raises(ObjectExists):
+        behind().create("b", b"new")
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_write_that_stays_broken_is_told_after_the_deadline_and_changes_nothing(own, write):
+    proxy, behind, plain = own
+    method, containing, act, _ = WRITES[write]
+    proxy.breaks(resets, method=method, containing=containing)
+    with pytest.raises(StoreUnavailable) as caught:
+        act(behind(0.6))
+    assert caught.value.__context__ is None
+    assert len(proxy.asked(method, containing)) > 1
+    copied = {"b": b"old"} if write == "move: delete" else {}
+    assert standing(plain) == {"a": b"old", **copied}

@@ -1,6 +1,7 @@
 """Compressed frames as byte structures: what size they declare, and everything in them that is no picture taken out.
 
-Belongs here: JPEG, JPEG-LS, JPEG 2000 and JPEG XL segments, read without decoding.  A camera's EXIF block, a comment or an
+Belongs here: JPEG, JPEG-LS and JPEG 2000 segments and the boxes of JPEG XL, read without decoding (`jpegxl_header` reads
+what stands in those).  A camera's EXIF block, a comment or an
 XMP packet inside a frame can hold a name that no header engine sees, so only what a decoder needs stays.  Decoding is
 `decoding`'s business.  ITU-T T.81 annex B, T.87 annex C, T.800 annexes A and I; ISO/IEC 18181-2.
 """
@@ -19,7 +20,7 @@ SOF_MARKERS = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0
 # Segments a decoder needs: tables, restart interval, frame and scan headers, JPEG-LS parameters.
 NEEDED_MARKERS = SOF_MARKERS | {0xC4, 0xCC, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF, 0xF8, SOS}
 J2K_SIZ, J2K_COM, J2K_SOT, J2K_SOD, J2K_EOC = 0xFF51, 0xFF64, 0xFF90, 0xFF93, 0xFFD9
-J2K_TILE_LENGTHS = 0xFF55
+J2K_COD = 0xFF52
 # A real image has at most some thousand tiles; a header of 65,535 makes decoders allocate for minutes.
 MAX_J2K_TILES = 4096
 # Progressive streams of encoders have up to a dozen scans; each costs a pass over the whole picture.
@@ -192,6 +193,16 @@ def j2k_size(stream: bytes) -> StreamSize:
     return StreamSize(y1 - y0, x1 - x0, samples, (stream[42] & 0x7F) + 1)
 
 
+def j2k_transforms_colour(stream: bytes) -> bool:
+    """Whether a bare codestream holds its first three components transformed; raises `BrokenStreamError`."""
+    header: list[bytes] = []
+    _copy_j2k_header(stream, 2, header)
+    for segment in header:
+        if int.from_bytes(segment[:2], "big") == J2K_COD and len(segment) > 8:
+            return segment[8] != 0
+    raise BrokenStreamError("no coding style")
+
+
 def bare_j2k(stream: bytes) -> bytes:
     """The bare codestream: taken out of a JP2 container, comments out of main and tile-part headers."""
     if stream.startswith(JP2_SIGNATURE):
@@ -276,30 +287,3 @@ def bare_jpegxl(stream: bytes) -> bytes:
     if not bare:
         raise BrokenStreamError("no codestream in the container")
     return bare
-
-
-# Width by height, as the header's three bits name it (ISO/IEC 18181-1, size header); 0: the width is written out.
-_JXL_RATIOS = {1: (1, 1), 2: (12, 10), 3: (4, 3), 4: (3, 2), 5: (16, 9), 6: (5, 4), 7: (2, 1)}
-_JXL_SIZE_BITS = (9, 13, 18, 30)
-
-
-def jpegxl_size(stream: bytes) -> tuple[int, int]:
-    """Rows and columns that a bare JPEG XL codestream declares; raises `BrokenStreamError`."""
-    if stream[:2] != b"\xff\x0a" or len(stream) < 12:
-        raise BrokenStreamError("no JPEG XL codestream")
-    bits, at = int.from_bytes(stream[2:12], "little"), 0
-
-    def take(count: int) -> int:
-        nonlocal at
-        value = bits >> at & ((1 << count) - 1)
-        at += count
-        return value
-
-    is_small = take(1)
-
-    def side() -> int:
-        return (take(5) + 1) * 8 if is_small else take(_JXL_SIZE_BITS[take(2)]) + 1
-
-    rows = side()
-    ratio = _JXL_RATIOS.get(take(3))
-    return rows, (rows * ratio[0] // ratio[1] if ratio else side())

@@ -29,6 +29,7 @@ from pydicom.uid import UID
 from gradient_assets.deid.pixels import codestreams
 from gradient_assets.deid.pixels.codestreams import BrokenStreamError, StreamSize
 from gradient_assets.deid.pixels.geometry import PixelShape, pixel_keyword, pixel_shape
+from gradient_assets.deid.pixels.jpegxl_header import jpegxl_facts
 from gradient_assets.deid.reasons import Reason, Refused
 
 Frame = NDArray[Any]
@@ -103,12 +104,13 @@ def decode_frames(ds: Dataset) -> FrameSource:
     try:
         frames = _cut(ds, bytes(value), shape.frames)
         bare = tuple(bare_of(frame) for frame in frames)
+        photometric = _photometric_after(shape, syntax, bare)
     except Refused:
         raise
     except Exception as error:  # whatever a broken stream provokes, the object is refused
         raise Refused(Reason.UNDECODABLE_PIXELS, type(error).__name__) from None
     stripped = any(one is not before for one, before in zip(bare, frames, strict=True))
-    return FrameSource(shape, syntax, memoryview(b""), bare, stripped, _photometric_after(shape, syntax))
+    return FrameSource(shape, syntax, memoryview(b""), bare, stripped, photometric)
 
 
 def transfer_syntax(ds: Dataset) -> str:
@@ -219,10 +221,24 @@ def _stripper(syntax: str) -> Callable[[bytes], bytes]:
     raise Refused(Reason.UNDECODABLE_PIXELS, "no decoder for the transfer syntax")
 
 
-def _photometric_after(shape: PixelShape, syntax: str) -> str:
-    if shape.samples == 3 and (syntax in JPEG_2000 | JPEG_XL or (syntax in JPEG_LOSSY and shape.photometric != "RGB")):
+def _photometric_after(shape: PixelShape, syntax: str, streams: tuple[bytes, ...]) -> str:
+    """What decoders of JPEG 2000 and JPEG XL hand out is RGB where the stream says that its colours are transformed.
+
+    Without that it is what was given to the encoder, which the header names (PS3.5 section 8.2.4).
+    """
+    if shape.samples != 3 or not (syntax in JPEG_2000 | JPEG_XL or syntax in JPEG_LOSSY):
+        return shape.photometric
+    if syntax in JPEG_LOSSY or shape.photometric not in ("YBR_FULL", "YBR_FULL_422"):
         return "RGB"
-    return shape.photometric
+    if syntax in JPEG_XL:
+        transforms: set[bool | None] = {jpegxl_facts(stream).is_transformed for stream in streams}
+    else:
+        transforms = {codestreams.j2k_transforms_colour(stream) for stream in streams}
+    if len(transforms) > 1 or None in transforms:
+        raise Refused(
+            Reason.UNDECODABLE_PIXELS, "a colour transform that is not the same, or not known, for all frames"
+        )
+    return "RGB" if True in transforms else "YBR_FULL"
 
 
 def _decoded(stream: bytes, syntax: str, shape: PixelShape) -> Frame:
@@ -272,8 +288,7 @@ def _decode(stream: bytes, syntax: str, shape: PixelShape) -> Frame:
 
 
 def _decode_jpegxl(stream: bytes, shape: PixelShape) -> Frame:
-    if codestreams.jpegxl_size(stream) != (shape.rows, shape.columns):
-        raise Refused(Reason.PIXEL_GEOMETRY, "a compressed frame declares another size")
+    _agree(jpegxl_facts(stream).size, shape)
     # The codestream does not say where it ends, and a decoder reads no further.  One that misses its last byte can't be
     # decoded: if this one can, something stands behind it.
     try:

@@ -38,8 +38,10 @@ from gradient_assets.deid.pixels import codestreams, jpeg_blocks
 from gradient_assets.deid.pixels.boxes import Box
 from gradient_assets.deid.pixels.decoding import (
     DEFLATED_FRAMES,
+    JPEG_2000,
     JPEG_LOSSLESS,
     JPEG_LOSSY,
+    JPEG_XL,
     LOSSLESS,
     NATIVE,
     RLE,
@@ -111,7 +113,7 @@ def store_frames(
         if by_blocks and fill is not None:
             store_streams(ds, [_by_blocks(source, i, fill) for i in range(len(source))])
         elif syntax in LOSSLESS:
-            store_streams(ds, [_stream_of(source, i, frame_at(i)) for i in range(len(source))])
+            _store_lossless(ds, source, frame_at)
         elif syntax in LOSSLESS_TOO:
             _store_lossless_in_lossy(ds, source, frame_at)
         else:
@@ -145,20 +147,39 @@ def _stream_of(source: FrameSource, index: int, frame: Frame | None) -> bytes:
     return stream
 
 
+def _store_lossless(ds: Dataset, source: FrameSource, frame_at: Callable[[int], Frame | None]) -> None:
+    target = _as_encoded(source)
+    store_streams(ds, [_stream_of(target, index, frame_at(index)) for index in range(len(source))])
+    ds.PhotometricInterpretation = target.shape.photometric
+
+
 def _store_lossless_in_lossy(ds: Dataset, source: FrameSource, frame_at: Callable[[int], Frame | None]) -> None:
-    syntax, shape = source.transfer_syntax, source.shape
-    photometric = shape.photometric
-    transformed = shape.samples == 3 and syntax in JPEG_2000_PART_1 | HTJ2K | {"1.2.840.10008.1.2.4.112"}
-    if transformed:
-        keeps_rgb = syntax in JPEG_2000_PART_1 and photometric == "RGB"
-        photometric = "RGB" if keeps_rgb or syntax.endswith("112") else "YBR_RCT"
-    target = replace(source, shape=replace(shape, photometric=photometric))
+    syntax, target = source.transfer_syntax, _as_encoded(source)
+    if syntax in HTJ2K and target.shape.photometric == "RGB":  # its encoder transforms RGB
+        target = _declared(target, "YBR_RCT")
+    transformed = source.shape.samples == 3 and syntax in JPEG_2000_PART_1 | HTJ2K | JPEG_XL
     streams = []
     for index in range(len(source)):
         frame = frame_at(index)
         streams.append(_stream_of(target, index, source[index] if frame is None and transformed else frame))
     store_streams(ds, streams)
-    ds.PhotometricInterpretation = photometric
+    ds.PhotometricInterpretation = target.shape.photometric
+
+
+def _as_encoded(source: FrameSource) -> FrameSource:
+    """The source with the Photometric Interpretation that its frames have once they are encoded here.
+
+    JPEG 2000 and JPEG XL of which the header says another thing than the stream does (PS3.5 sections 8.2.4 and 8.2.15): YBR
+    stays as it is, RGB goes through the reversible transform of JPEG 2000 if it came through one.
+    """
+    shape, syntax = source.shape, source.transfer_syntax
+    if shape.samples != 3 or source.photometric == shape.photometric or syntax not in JPEG_2000 | JPEG_XL:
+        return source
+    return _declared(source, "YBR_RCT" if syntax in JPEG_2000 and source.photometric == "RGB" else source.photometric)
+
+
+def _declared(source: FrameSource, photometric: str) -> FrameSource:
+    return replace(source, shape=replace(source.shape, photometric=photometric))
 
 
 def _by_blocks(source: FrameSource, index: int, fill: BoxFill) -> bytes:
@@ -236,7 +257,8 @@ def _jpeg_2000(frame: Frame, shape: PixelShape, syntax: str) -> bytes:
         if shape.bits_stored not in (8, 16) or shape.bits_stored != shape.bits_allocated:
             raise InexactEncodingError
         # OpenJPH writes in RPCL order; syntax 202 asks for that, and for tile-part lengths
-        return bytes(imagecodecs.htj2k_encode(frame, reversible=True, tlm=syntax.endswith("202")))
+        as_it_is = False if shape.photometric == "YBR_FULL" else None
+        return bytes(imagecodecs.htj2k_encode(frame, reversible=True, tlm=syntax.endswith("202"), rgb=as_it_is))
     if syntax.rsplit(".", 1)[1] not in ("90", "91", "92"):
         raise InexactEncodingError  # no encoder
     return bytes(

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -33,7 +34,7 @@ from gradient_assets.deid.pixels.survey import Survey
 from gradient_assets.deid.pixels.triage import Looked, Triage
 from gradient_assets.deid.reasons import Accepted, Reason, Refused, unless_accepted
 
-ENGINE_VERSION = "5"
+ENGINE_VERSION = "6"
 
 CLEAN_PIXEL_DATA = "113101"
 CLEAN_GRAPHICS = "113103"
@@ -111,7 +112,7 @@ class PixelEngine:
         where triage sees no need.  `accepted`: findings that a person has called false alarms.
 
         Raises Refused: PIXEL_GEOMETRY, PIXELS_TOO_LARGE, UNDECODABLE_PIXELS, PIXEL_ENGINE_FAILED, REDACTION_FAILED,
-        RESIDUAL_TEXT_IN_PIXELS, DECLARED_TEXT_NOT_FOUND.
+        RESIDUAL_TEXT_IN_PIXELS, DECLARED_TEXT_NOT_FOUND, TRIAGE_MISSED_TEXT.
         """
         try:
             return self._clean(ds, known or KnownIdentifiers(), added, audited=audited, accepted=accepted)
@@ -148,23 +149,23 @@ class PixelEngine:
             added=added,
         )
         looked = "all" if added else self._looked(ds, source, look, drawn=audited)
-        if looked == "skipped":
-            survey.pass_over()
-        else:
-            for index, frame in enumerate(source):
-                survey.add(index, frame)
-            survey.finish()
-        if declares_text(ds) and not survey.has_boxes:
-            unless_accepted(Refused(Reason.DECLARED_TEXT_NOT_FOUND), accepted)
-        fill = Fill(survey, ds)
-        derivation = ""
-        if survey.has_boxes or survey.clear_hidden:
-            fill.verify(accepted)
-            derivation = fill.store(result)
-        elif source.stripped:
-            encoding.store_streams(result, source.streams)
-        else:
-            _cut_trailing_bytes(result, source)
+        fill, derivation = Fill(survey, ds), ""
+        with _named_if_missed(looked, survey):
+            if looked == "skipped":
+                survey.pass_over()
+            else:
+                for index, frame in enumerate(source):
+                    survey.add(index, frame)
+                survey.finish()
+            if declares_text(ds) and not survey.has_boxes:
+                unless_accepted(Refused(Reason.DECLARED_TEXT_NOT_FOUND), accepted)
+            if survey.has_boxes or survey.clear_hidden:
+                fill.verify(accepted)
+                derivation = fill.store(result)
+            elif source.stripped:
+                encoding.store_streams(result, source.streams)
+            else:
+                _cut_trailing_bytes(result, source)
         if looked != "skipped":  # what nobody looked at is not said to be free of text
             _describe(result, source, fill)
         count = min(STRIP_FRAMES, len(source))
@@ -197,8 +198,24 @@ class PixelEngine:
             lambda: (picture for index, frame in enumerate(source) for picture in look.pictures(frame, index)),
             drawn=drawn,
         )
-        hidden = seen == "skipped" and any(rendering.hidden_planes(frame, source.shape) for frame in source)
+        hidden = seen != "all" and any(rendering.hidden_planes(frame, source.shape) for frame in source)
         return "all" if hidden else seen
+
+
+@contextmanager
+def _named_if_missed(looked: Looked, survey: Survey) -> Iterator[None]:
+    """Give a failure over text in an object of the audit sample its own reason.
+
+    What is refused has no verdict: the reason says in its place that triage would have overlooked text.
+    """
+    try:
+        yield
+    except Exception as error:
+        read = isinstance(error, Refused) and error.reason is Reason.REDACTION_FAILED
+        if looked != "audited" or not (read or survey.has_boxes):
+            raise
+        why = str(error) if isinstance(error, Refused) else type(error).__name__
+        raise Refused(Reason.TRIAGE_MISSED_TEXT, why) from None
 
 
 def _describe(ds: Dataset, source: FrameSource, fill: Fill) -> None:

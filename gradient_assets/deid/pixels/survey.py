@@ -51,7 +51,7 @@ class Survey:
         self.finder, self.source, self.look = finder, source, look
         self.clear_hidden = clear_hidden
         self.known, self.keep, self.second = known, keep, second
-        self._kept: set[tuple[int, int, int, int, int]] = set()
+        self._kept: set[tuple[int, Part]] = set()
         self.values = redaction.ValueRange()
         self.own: dict[int, list[Box]] = {}
         self.everywhere: dict[tuple[int, int, int, int], Box] = {}
@@ -80,20 +80,22 @@ class Survey:
         # such a box may cut a line (one of a sample kept the lower half of its end: nobody reads half letters).
         undeclared = np.dstack(pictures)
         for number, declared in enumerate(self.declared):
-            if frame[declared.slices].min() != frame[declared.slices].max():
+            if not _is_constant(frame, declared):
                 self.declared_needed.add(number)
             undeclared[declared.slices] = 0
-        part = self._new_part(index, undeclared)
-        whole = part.area == undeclared.shape[0] * undeclared.shape[1]
+        every = Part(0, 0, self.source.shape.columns, self.source.shape.rows)
+        part = self._new_part(index, undeclared, every)
+        whole = part == every
         boxes: list[Box] = []
         if part.area:
             edge = None if whole else (part.bottom - part.top, part.right - part.left)
             verdict = self._judged([picture[part.slices] for picture in pictures], edge=edge)
-            for text in verdict.kept:
-                self._kept.add((index, part.left + text.left, part.top + text.top, text.width, text.height))
+            kept = [_place(text, part) for text in verdict.kept]
+            self._kept |= {(index, place) for place in kept}
             boxes = self._boxes(verdict, index, frame, part.left, part.top)
             self.looked.append(index)
-            self._seen.add(undeclared, part)
+            unread = [text for text in (*verdict.known, *verdict.filled) if text.letters < LETTERS_FOR_ALL_FRAMES]
+            self._seen.add(undeclared, part, kept=kept, unread=[_place(text, part) for text in unread])
             if boxes:
                 self.found_on[index] = part
         if not whole:
@@ -110,7 +112,7 @@ class Survey:
             box = self.box(found, index, left, top)
             if box is None:
                 continue
-            if frame[box.slices].min() == frame[box.slices].max() and frame.ndim == 2:
+            if _is_constant(frame, box):
                 if found.letters:
                     raise Refused(Reason.REDACTION_FAILED, "text was read where the frame is constant")
                 continue
@@ -142,12 +144,10 @@ class Survey:
     def kept(self) -> int:
         """Texts that stay by policy and that no box hides on their frame; the same place on many frames counts once."""
         places = set()
-        for index, left, top, width, height in self._kept:
-            boxes = self.on(index)
-            if not any(
-                b.left < left + width and left < b.right and b.top < top + height and top < b.bottom for b in boxes
-            ):
-                places.add((left, top, width, height))
+        for index, text in self._kept:
+            boxes = (Part(box.left, box.top, box.right, box.bottom) for box in self.on(index))
+            if not any(text.touches(box) for box in boxes):
+                places.add(text)
         return len(places)
 
     def pass_over(self) -> None:
@@ -215,9 +215,10 @@ class Survey:
             return
         planes = rendering.hidden_planes(frame, self.source.shape)
         seen = self._judged(planes)
-        self.clear_hidden = any(text.letters for text in (*seen.known, *seen.filled, *seen.kept))
+        # letters of one bit are read worse than they are found: what looks like text is enough to clear what nobody sees
+        self.clear_hidden = bool(seen.known or seen.filled or seen.kept)
 
-    def _new_part(self, index: int, picture: Picture) -> Part:
+    def _new_part(self, index: int, picture: Picture, every: Part) -> Part:
         """What has to be looked at of this picture; may be empty.
 
         Of the first, the middle and the last frame everything that moved is: what is overlooked once is rarely overlooked
@@ -225,8 +226,19 @@ class Survey:
         """
         frames = len(self.source)
         part = self._seen.new_part(picture, thorough=index in (0, frames // 2, frames - 1))
-        rows, columns = picture.shape[:2]
-        return Part(0, 0, columns, rows) if part.area > CHANGED_SHARE * rows * columns else part
+        return every if part.area > CHANGED_SHARE * every.area else part
+
+
+def _is_constant(frame: Frame, box: Box) -> bool:
+    """Whether all pixels of the box are equal, in every sample."""
+    region = frame[box.slices]
+    return bool(np.all(region == region[0, 0]))
+
+
+def _place(text: FoundText, part: Part) -> Part:
+    """Where text found in a part of the picture stands in the whole of it."""
+    left, top = part.left + text.left, part.top + text.top
+    return Part(left, top, left + text.width, top + text.height)
 
 
 def _within(added: Sequence[Box], source: FrameSource) -> tuple[Box, ...]:

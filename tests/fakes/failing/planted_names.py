@@ -11,7 +11,7 @@ FAILURES = (
     "textrule",  # the report engine raises
     "store",  # the operating system does not give an object
     "disk",  # no space when a table is put in place
-    "staging",  # no space when a worker writes a shard
+    "staging",  # no space when what workers made is put into a shard
     "sql",  # a value that can't be converted
     "beam",  # an error between the steps
     "parent",  # an asset raises, after a library has warned and logged

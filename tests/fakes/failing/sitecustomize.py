@@ -73,9 +73,11 @@ def refuse_to_read(self, key, *_, **__):
 
 
 def no_space(part, path):
-    full = {"full-disk.parquet": "disk", "full-staging": "staging"}
-    for mark, failure in full.items():
-        if mark in str(path) and ("warehouse" if failure == "disk" else "staging") in path.parts:
+    full_disk = "full-disk.parquet" in str(path) and "warehouse" in path.parts
+    # Only the shard: a work list that can't be put would end the stage before any worker has begun.
+    full_staging = "full-staging" in str(path) and "staging" in path.parts and path.suffix == ".parquet"
+    for full, failure in ((full_disk, "disk"), (full_staging, "staging")):
+        if full:
             raise OSError(errno.ENOSPC, "No space left on device", name_of(failure))
 
 

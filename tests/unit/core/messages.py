@@ -190,7 +190,11 @@ def writes(source: str) -> list[str]:
     return list(found)
 
 
-STORES = ("resources/buckets/object_store.py", "resources/buckets/local_folder.py")
+STORES = (
+    "resources/buckets/object_store.py",
+    "resources/buckets/remote_writes.py",
+    "resources/buckets/local_folder.py",
+)
 """What these methods themselves are."""
 
 

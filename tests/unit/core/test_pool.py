@@ -160,6 +160,25 @@ def test_a_shard_that_can_not_be_written_fails_all_of_it(place):
         pool.run(items("ok-1"))
 
 
+class Slow(Bucket):
+    """A store that takes its time."""
+
+    def put(self, key, content):
+        time.sleep(3.0)
+        super().put(key, content)
+
+
+def test_a_worker_that_answered_while_rows_were_written_is_not_late(place, monkeypatch):
+    slow = StagingPlace(Slow(place.bucket.address), place.uri)
+    with WorkerPool(Behave(deadline_s=0.05), {"st-mary": HOSPITAL}, {"identified": slow}, 2) as pool:
+        pool.run(items("ok-1", "ok-2", "ok-3", "ok-4", "ok-5"))
+        monkeypatch.setattr(shards, "SHARD_BYTES", 1)
+        monkeypatch.setattr("gradient_assets.pipelines.pool.START_S", 1.5)
+        result = pool.run(items(*(f"ok-{n}" for n in range(8))))
+    assert REFUSED_THUMBNAILS.full_name not in result.shards
+    assert len(rows(result, place, QUARANTINE)) == 8
+
+
 def test_a_row_behind_the_boundary_has_to_be_a_crossing(place):
     writer = ShardWriter({"deidentified": place})
     with pytest.raises(TypeError, match="boundary"):

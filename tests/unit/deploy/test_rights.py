@@ -14,6 +14,7 @@ from gradient_assets.tables import ALL_TABLES
 from gradient_assets.withdrawals.register import PREFIX as WITHDRAWALS
 from resources import SETTINGS, Settings, resources_for
 from resources.buckets.object_store import Bucket
+from resources.warehouses.bigquery_tables import TIME_TRAVEL_HOURS
 from resources.warehouses.warehouse import ZONES
 from tests.unit.deploy.policies import (
     ACCOUNT,
@@ -196,9 +197,10 @@ def test_every_identity_is_in_the_table():
     "identity", ["public", "deidentified", "curator", "external", "recipient-uni-x", "runner", "landing-st-mary"]
 )
 def test_nobody_but_the_identified_zones_identity_reaches_what_is_identified(identity):
-    reached = {name for action, name in EXPECTED[identity] if action != "sts:AssumeRole"}
+    found = matrix(aws_documents(), aws_bucket_documents())
+    reached = {name for action, name in found[identity] if action != "sts:AssumeRole"}
     assert not {name for name in reached if name.startswith(IDENTIFIED) or name in SECRETS}
-    assert "identified, anything else" in {name for _, name in EXPECTED["identified"]}
+    assert "identified, anything else" in {name for _, name in found["identified"]}
 
 
 def edited():
@@ -355,6 +357,19 @@ def test_each_account_may_do_exactly_what_the_table_says(identity):
     assert google_matrix(google_grants())[identity] == GOOGLE_EXPECTED[identity]
 
 
+@pytest.mark.parametrize(
+    "identity", ["public", "deidentified", "curator", "external", "recipient-uni-x", "landing-st-mary"]
+)
+def test_no_other_account_reaches_what_is_identified(identity):
+    found = google_matrix(google_grants())
+    sealed = {*tables("identified"), *SECRETS, "account identified"}
+    reached = {name for _, name in found[identity]}
+    assert (
+        not {name for name in reached if name.startswith(IDENTIFIED) or name == "staging/identified"} | reached & sealed
+    )
+    assert sealed - {"account identified"} <= {name for _, name in found["identified"]}
+
+
 def wider_grants():
     grants = google_grants()
     for number, grant in enumerate(grants):
@@ -508,6 +523,11 @@ def test_logs_keep_versions_and_nothing_else_does():
     google = resource((DEPLOY / "gcp/main.tf").read_text(), "google_storage_bucket")
     assert 'enabled = each.key == "logs"' in google
     assert 'retention_duration_seconds = each.key == "logs" ? 90 * 86400 : 0' in google
+
+
+def test_tables_can_be_read_as_they_were_for_two_days_and_no_longer():
+    dataset = resource((DEPLOY / "gcp/main.tf").read_text(), "google_bigquery_dataset")
+    assert f'max_time_travel_hours = "{TIME_TRAVEL_HOURS}"' in dataset
 
 
 @pytest.mark.parametrize("cloud", ["aws", "gcp"])

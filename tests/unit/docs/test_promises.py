@@ -8,6 +8,7 @@ import pytest
 
 from gradient_assets.promises import mutations, promises, safe_harbor_rows
 from gradient_assets.reference import ROOT
+from tests.fakes.graph_checks import checks_of_the_graph
 
 PROMISES = promises()
 PROMISED = [*PROMISES["guarantees"], *PROMISES["safe_harbor"]["identifiers"]]
@@ -19,14 +20,6 @@ PAGE = (ROOT / "docs/boundary.md").read_text(encoding="utf-8")
 def functions(path):
     tree = ast.parse((ROOT / "tests" / path).read_text(encoding="utf-8"))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-
-
-@cache
-def checks_of_the_graph():
-    from gradient_assets.definitions import build_defs
-
-    defs = build_defs({"GRADIENT_HOSPITALS": str(ROOT / "hospitals.yaml"), "GRADIENT_HOME": str(ROOT / "nowhere")})
-    return {key.name for checks in defs.asset_checks for key in checks.check_keys}
 
 
 @pytest.mark.parametrize("test", NAMED)

@@ -12,9 +12,9 @@ from gradient_assets.reference import ROOT
 from gradient_assets.store_settings import STORE_FIELDS
 from resources.buckets.breaker import BREAK_AFTER, REST_S
 from resources.buckets.bucket_address import REQUEST_SHARE, RETRY_SHARE
+from resources.buckets.pauses import FIRST_PAUSE_S, LONGEST_PAUSE_S
 from resources.buckets.remote_client import LONGEST_PAUSE_S as LONGEST_PAUSE_OF_READS_S
 from resources.buckets.request_signing import RENEW_BEFORE_S
-from resources.buckets.s3_requests import FIRST_PAUSE_S, LONGEST_PAUSE_S
 
 PAGE = (ROOT / "docs/stores.md").read_text(encoding="utf-8")
 WORDS = " ".join(PAGE.split())

@@ -7,14 +7,18 @@ and return what caught it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import gradient_assets.boundary as boundary
+import gradient_assets.checks.reconciliation as reconciliation
+import gradient_assets.checks.triage as triage
 import gradient_assets.integrity.records as records
 import gradient_assets.pipelines.worker as worker
 import gradient_assets.releases.delivery as delivery
+from gradient_assets.audit_sample import Audit
 from gradient_assets.deid.headers import HeaderEngine
 from gradient_assets.integrity.recorded import recorded_warehouse
 from gradient_assets.pipelines.metadata import CleanHeaders, ReadHeaders
@@ -44,7 +48,7 @@ from tests.unit.mutations.hospital import (
     instance,
     stored,
 )
-from tests.unit.mutations.pictures import Eye, drawn
+from tests.unit.mutations.pictures import Eye, burned, drawn
 from tests.unit.mutations.switching import Mutation, Off, record_search_off
 
 NAMED = headers.sent(StudyDescription="BRAIN Zebulon Quillfeather", PatientAddress="17 Marrowbone Lane")
@@ -125,6 +129,18 @@ CASES = [
         drawn(SURE, finder=Eye()),
         headers.STRANGER,
         lambda off: off.nothing(Verifier, "text_in_thumbnails", Found()),
+    ),
+    burned(
+        "check triage_missed_nothing",
+        replace(drawn(SURE, finder=Eye()), settings={"pixels": {"triage": True, "audit_share": 0.5}}),
+        lambda off: off.nothing(triage, "audit_of", Audit(0, 0, 0)),
+    ),
+    Mutation(
+        "check in_equals_out_plus_quarantined",
+        HEADERS,
+        TWICE,
+        lambda outcome: len(outcome.texts) + outcome.refused.total() < len(TWICE.dicoms) + 1,  # the other patient's
+        lambda off: off.nothing(reconciliation, "balances", []),
     ),
     Mutation(
         "quarantine: each refusal is kept",

@@ -19,7 +19,8 @@ import pydicom
 import yaml
 from PIL import Image
 
-from gradient_assets.checks.reconciliation import balances
+import gradient_assets.checks.reconciliation as reconciliation
+import gradient_assets.checks.triage as triage
 from gradient_assets.deid.headers import Profile, replaced_uid
 from gradient_assets.deid.identity import Pseudonymizer
 from gradient_assets.hospitals import Hospital, Registry, load_registry
@@ -311,6 +312,7 @@ class HospitalUnderTest:
             THUMBNAILS: {
                 "no_known_identifier": lambda: one.known_in_thumbnails(one.known(PIXEL_TEXT)),
                 "no_text_in_pixels": one.text_in_thumbnails,
+                "triage_missed_nothing": self._audited,
             },
             DELIVERED: {
                 "no_known_identifier": lambda: one.known_in_release(one.known(RELEASE_MANIFEST)),
@@ -321,9 +323,13 @@ class HospitalUnderTest:
         }
         outcome.looks = {name: look() for name, look in looks[stage].items()}
         outcome.unbalanced = any(
-            not balance.holds for balance in balances(self.resources.warehouse, HOSPITAL, None, None)
+            not balance.holds for balance in reconciliation.balances(self.resources.warehouse, HOSPITAL, None, None)
             if balance.stage == stage
         )  # fmt: skip
+
+    def _audited(self) -> Found:
+        audit = triage.audit_of(self.resources.warehouse, HOSPITAL)
+        return Found(audit.audited, loose=+Counter({("text", "audit sample"): audit.hits}))
 
     def _gather(self, stage: str, outcome: Outcome) -> None:
         table, bucket = {

@@ -12,6 +12,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import cycle
 
 import imagecodecs
 import numpy as np
@@ -29,6 +30,7 @@ import gradient_assets.deid.pixels.fill as fill
 import gradient_assets.deid.pixels.hiding_places as hiding_places
 import gradient_assets.deid.pixels.rendering as rendering
 import gradient_assets.deid.pixels.survey as survey
+import gradient_assets.deid.pixels.triage as triage
 import gradient_assets.pipelines.thumbnails as thumbnails
 from gradient_assets.deid.pixels import FoundText
 from gradient_assets.deid.pixels.finding import Looked
@@ -57,6 +59,14 @@ def is_seen(picture: np.ndarray, place: tuple[float, ...]) -> bool:
     left, top, width, height = (int(one) for one in place[:4])
     part = plane[top : top + height, left : left + width].astype(int)
     return bool(np.abs(np.diff(part, axis=1)).mean() > 50)
+
+
+def every_other_is_drawn(off: Off) -> None:
+    """Triage lets every object go unseen, but for the sample, which has every other one."""
+    drawn = cycle([True, False])
+    off.nothing(triage, "_may_be_skipped", True)
+    off.nothing(triage, "_may_hold_text", False)
+    off.instead(Triage, "draws", lambda original, *arguments: next(drawn))
 
 
 def shows(*places: tuple[float, ...]) -> Callable[[Outcome], bool]:
@@ -255,6 +265,16 @@ CASES = [
         "triage",
         replace(drawn(SURE, finder=Eye()), settings={"pixels": {"triage": True, "audit_share": 0.001}}),
         lambda off: off.nothing(Triage, "looked", "skipped"),
+    ),
+    burned(
+        "triage: with a sample",
+        Sent(
+            (stored(instance(1, (SURE,))), stored(instance(2, (SURE,)))),
+            finder=Eye(),
+            reader=READER,
+            settings={"pixels": {"triage": True, "audit_share": 0.5}},
+        ),
+        every_other_is_drawn,
     ),
     beside(
         "overlays",

@@ -27,6 +27,7 @@ CATCHES = (
     "profile_holds",
     "no_identifier_like_pattern",
     "no_text_in_pixels",
+    "triage_missed_nothing",
     "reconciliation",
     "the run fails",
     "gradient verify",
@@ -39,6 +40,7 @@ _BY_REASON = {
     "boundary_refused": "boundary",
     "redaction_failed": "redaction proof",
     "residual_text_in_pixels": "redaction proof",
+    "triage_missed_text": "redaction proof",
 }
 BLACKED_OUT = "[REDACTED]"
 

@@ -9,6 +9,7 @@ import json
 import pytest
 
 from gradient_assets.promises import mutations
+from tests.fakes.graph_checks import checks_of_the_graph
 from tests.unit.mutations import gates, headers, pictures, texts
 from tests.unit.mutations.hospital import Built
 from tests.unit.mutations.switching import CATCHES, Off, caught_by
@@ -41,6 +42,11 @@ def test_the_list_holds_each_step_once_and_no_other():
     steps = [one["step"] for one in mutations()]
     assert sorted(steps) == sorted([*(one.step for one in CASES), *gates.GATES])
     assert len(steps) == len(set(steps))
+
+
+def test_each_blocking_check_of_the_graph_has_its_line():
+    steps = {one["step"] for one in mutations() if one["step"].startswith("check ")}
+    assert steps == {f"check {name}" for name in checks_of_the_graph(blocking=True)}
 
 
 def test_each_line_says_what_was_switched_off_and_planted_and_who_may_catch_it():

@@ -13,7 +13,7 @@ from gradient_assets.deid.identity import Pseudonymizer, SecretKey
 from gradient_assets.hospitals import Hospital
 from gradient_assets.pipelines.known import HospitalIdentifiers
 from gradient_assets.pipelines.work import WorkSource
-from gradient_assets.tables import DICOM_METADATA, IDENTIFIED_REPORTS
+from gradient_assets.tables import DEIDENTIFIED_METADATA, DICOM_METADATA, IDENTIFIED_REPORTS
 
 HOSPITAL = Hospital("st-mary", 1, "", "", {}, ",", "utf-8", "mdy", "UTC", "longitudinal", "hospital/st-mary")
 PROFILE = Profile.of("longitudinal")
@@ -21,18 +21,23 @@ PROFILE = Profile.of("longitudinal")
 
 @dataclass
 class AnyOrder:
-    """A warehouse that gives the rows of one table in this order."""
+    """A warehouse that gives the rows of one table in this order, and the pseudonyms of instances that crossed."""
 
     table: object
     rows: list
+    crossed: tuple = ()
 
     def scan(self, spec, partition, columns):
-        rows = [{name: row.get(name) for name in columns} for row in self.rows if spec is self.table]
+        held = {self.table: self.rows, DEIDENTIFIED_METADATA: [{"sop_instance_uid": uid} for uid in self.crossed]}
+        rows = [{name: row.get(name) for name in columns} for row in held.get(spec, [])]
         yield pa.RecordBatch.from_pylist(rows, pa.schema([spec.arrow_schema.field(name) for name in columns]))
 
 
-def source(table, rows):
-    return WorkSource(HOSPITAL, AnyOrder(table, rows), Pseudonymizer(SecretKey(bytes(32)), "st-mary"))
+IDENTITY = Pseudonymizer(SecretKey(bytes(32)), "st-mary")
+
+
+def source(table, rows, crossed=()):
+    return WorkSource(HOSPITAL, AnyOrder(table, rows, crossed), IDENTITY)
 
 
 HEADERS = [
@@ -60,6 +65,21 @@ REPORTS = [
 def test_the_first_object_by_key_is_taken(rows):
     items = source(DICOM_METADATA, list(rows)).headers(HospitalIdentifiers(), PROFILE, "1")
     assert {item["object_key"] for item in items if not item.get("refuse")} == {"a.dcm", "d.dcm"}
+
+
+CROSSED = (IDENTITY.uid("1.2.3"), IDENTITY.uid("1.2.4"))
+
+
+@pytest.mark.parametrize("rows", list(permutations(HEADERS)))
+def test_thumbnails_are_made_of_the_object_whose_header_crossed(rows):
+    items = list(source(DICOM_METADATA, list(rows), CROSSED).pixels("1"))
+    assert sorted(item["object_key"] for item in items) == ["a.dcm", "d.dcm"]
+
+
+@pytest.mark.parametrize("rows", list(permutations(HEADERS)))
+def test_a_release_takes_the_object_whose_header_crossed(rows):
+    made = source(DICOM_METADATA, list(rows)).release(set(CROSSED), HospitalIdentifiers(), IDENTITY, "1")
+    assert sorted(item["object_key"] for item in made) == ["a.dcm", "d.dcm"]
 
 
 @pytest.mark.parametrize("rows", list(permutations(REPORTS)))

@@ -70,8 +70,8 @@ class BrightFinder:
     name = "bright"
     version = "1"
 
-    def __init__(self) -> None:
-        self.looks = 0
+    def __init__(self, letters: int = 5) -> None:
+        self.letters, self.looks = letters, 0
 
     def find(self, image: np.ndarray) -> list[FoundText]:
         self.looks += 1
@@ -80,7 +80,7 @@ class BrightFinder:
         if rows.size < MARK_PX:  # the brightest pixel of every picture is white; a planted mark is larger
             return []
         top, left = int(rows.min()), int(columns.min())
-        return [FoundText(left, top, int(columns.max()) - left + 1, int(rows.max()) - top + 1, 0.9, 5)]
+        return [FoundText(left, top, int(columns.max()) - left + 1, int(rows.max()) - top + 1, 0.9, self.letters)]
 
 
 LETTERS = np.kron(np.array([[1, 0, 1, 0, 1, 1], [1, 1, 1, 0, 1, 0], [1, 0, 1, 0, 1, 1]]), np.ones((3, 2))) > 0

@@ -14,7 +14,7 @@ from gradient_assets.deid.pixels.codestreams import (
     bare_j2k,
     bare_jpeg,
     bare_jpegxl,
-    jpegxl_size,
+    j2k_transforms_colour,
 )
 from tests.unit.pixels import objects
 from tests.unit.pixels.objects import FixedFinder, gradient, object_of, stack
@@ -129,6 +129,22 @@ def test_a_stream_that_breaks_off_is_an_error(cut):
         bare_jpeg(JPEG[:cut])
 
 
+@pytest.mark.parametrize("transformed", [True, False])
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda picture, mct: imagecodecs.jpeg2k_encode(picture, level=0, codecformat="j2k", reversible=True, mct=mct),
+        lambda picture, mct: imagecodecs.htj2k_encode(picture, reversible=True, rgb=mct),
+    ],
+)
+def test_jpeg_2000_says_whether_its_colours_are_transformed(encode, transformed):
+    stream = bytes(encode(np.stack([GREY] * 3, axis=-1), transformed))
+    assert j2k_transforms_colour(stream) is transformed
+    for cut in (12, stream.index(b"\xff\x52") + 2, stream.index(b"\xff\x52") + 8):
+        with pytest.raises(BrokenStreamError):
+            j2k_transforms_colour(stream[:cut])
+
+
 def test_a_container_without_a_codestream_is_an_error():
     with pytest.raises(BrokenStreamError):
         bare_jpegxl(JXL_SIGNATURE + struct.pack(">I4s", 8, b"free"))
@@ -142,18 +158,3 @@ def test_fragmented_frames_are_joined_to_one_item_each():
     ds.file_meta.TransferSyntaxUID = objects.JPEG_BASELINE
     cleaned = PixelEngine(FixedFinder()).clean(ds).dataset
     assert next(generate_frames(cleaned.PixelData, number_of_frames=1)).rstrip(b"\0") == JPEG
-
-
-SIZES = [(8, 8), (48, 64), (256, 256), (257, 300), (3, 5), (600, 800), (1080, 1920), (64, 128), (90, 108), (1, 700)]
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_jpeg_xl_says_its_size_before_it_is_decoded(size):
-    stream = bytes(imagecodecs.jpegxl_encode(np.zeros(size, np.uint8), lossless=True, usecontainer=False, effort=1))
-    assert jpegxl_size(stream) == size
-
-
-@pytest.mark.parametrize("stream", [b"", b"\xff\x0a", b"\xff\x0a" + bytes(3), b"SECRET NAME" * 3])
-def test_a_stream_without_a_jpeg_xl_header_is_an_error(stream):
-    with pytest.raises(BrokenStreamError):
-        jpegxl_size(stream)

@@ -150,17 +150,51 @@ def test_a_failing_detector_refuses_the_object_and_keeps_its_message_in(error):
     assert "SECRET" not in str(refused)
 
 
-def test_text_read_in_a_constant_region_refuses_the_object():
-    frames = gradient(48, 64, "uint8")
-    frames[0, :30, :60] = 0
-    assert refusal(FixedFinder(TEXT), object_of(frames)).reason is Reason.REDACTION_FAILED
+PLATEAU = (slice(None), slice(0, 30), slice(0, 60))
 
 
-def test_an_unread_box_in_a_constant_region_is_dropped():
+def of_one_value(colour=None):
+    """Noise, but for one region; grey, or of a colour whose three samples differ."""
     frames = gradient(48, 64, "uint8")
-    frames[0, :30, :60] = 0
-    cleaned = PixelEngine(FixedFinder(FoundText(20, 12, 24, 10, 0.9, 0))).clean(object_of(frames))
+    if colour is not None:
+        frames = np.stack([frames, frames + 3, frames + 9], axis=-1)
+    frames[PLATEAU] = 0 if colour is None else colour
+    return object_of(frames, PhotometricInterpretation="MONOCHROME2" if colour is None else colour_space(colour))
+
+
+def colour_space(colour):
+    return "YBR_FULL" if colour == (0, 128, 128) else "RGB"
+
+
+ONE_VALUE = pytest.mark.parametrize("colour", [None, (0, 0, 0), (90, 20, 200), (0, 128, 128)])
+ELSEWHERE = FoundText(10, 38, 30, 8, 0.9, 5)
+
+
+@ONE_VALUE
+@pytest.mark.parametrize("others", [(), (ELSEWHERE,)], ids=["alone", "beside other text"])
+def test_text_read_in_a_constant_region_refuses_the_object(others, colour):
+    assert refusal(FixedFinder(TEXT, *others), of_one_value(colour)).reason is Reason.REDACTION_FAILED
+
+
+@ONE_VALUE
+def test_an_unread_box_in_a_constant_region_is_dropped(colour):
+    cleaned = PixelEngine(FixedFinder(FoundText(20, 12, 24, 10, 0.9, 0))).clean(of_one_value(colour))
     assert cleaned.verdict == "clean"
+
+
+@ONE_VALUE
+def test_a_declared_region_of_one_value_needs_no_fill(colour):
+    region = Dataset()
+    region.RegionLocationMinX0, region.RegionLocationMinY0 = 0, 30
+    region.RegionLocationMaxX1, region.RegionLocationMaxY1 = 63, 47
+    ds = of_one_value(colour)
+    pixels = stack(ds)
+    pixels[:, :30] = pixels[0, 0, 0]
+    ds = object_of(pixels, PhotometricInterpretation=ds.PhotometricInterpretation)
+    ds.SequenceOfUltrasoundRegions = Sequence([region])
+    cleaned = PixelEngine(FixedFinder()).clean(ds)
+    assert cleaned.verdict == "clean"
+    assert np.array_equal(stack(cleaned.dataset), pixels)
 
 
 def test_text_that_shows_again_after_every_filling_refuses_the_object():
@@ -228,13 +262,14 @@ def test_an_overlay_in_a_high_bit_is_cleared_and_the_values_stay():
     assert cleaned.touched
 
 
+@pytest.mark.parametrize("letters", [5, 1, 0])
 @pytest.mark.parametrize("syntax", [objects.EXPLICIT, objects.RLE])
-def test_text_in_undeclared_high_bits_is_cleared(syntax):
+def test_text_in_undeclared_high_bits_is_cleared(syntax, letters):
     values = gradient(48, 64, "uint16")
     hidden = values.copy()
     hidden[0, 12:22, 20:44] |= 1 << 14
     ds = object_of(hidden, syntax=syntax, BitsStored=12, HighBit=11)
-    cleaned = PixelEngine(BrightFinder()).clean(ds)
+    cleaned = PixelEngine(BrightFinder(letters)).clean(ds)
     assert stack(cleaned.dataset).max() < 4096
 
 

@@ -1,9 +1,11 @@
 """Filled frames: black inside the boxes, bit for bit the same outside, in the same transfer syntax where that is exact."""
 
+import imagecodecs
 import numpy as np
 import pytest
 
-from gradient_assets.deid.pixels import FoundText, PixelEngine
+from gradient_assets.deid.pixels import FoundText, PixelEngine, encoding
+from gradient_assets.deid.pixels.codestreams import bare_jpegxl
 from gradient_assets.deid.pixels.decoding import _native_frame, decode_frames
 from gradient_assets.deid.reasons import Reason, Refused
 from tests.unit.pixels import objects
@@ -47,6 +49,24 @@ LOSSLESS = [
     ("jpeg 2000 signed", gradient(48, 64, "int16", 2) - 100, {"syntax": objects.J2K_LOSSLESS}, "smallest"),
     ("jpeg 2000 rgb", colour(), {"syntax": objects.J2K_LOSSLESS, "PhotometricInterpretation": "YBR_RCT"}, (0, 0, 0)),
     ("jpeg xl", gradient(48, 64, "uint8", 2), {"syntax": objects.JPEG_XL_LOSSLESS}, 0),
+    ("jpeg xl rgb", colour(), {"syntax": objects.JPEG_XL_LOSSLESS}, (0, 0, 0)),
+    *(
+        (f"ybr {name}", colour(), {"syntax": syntax, "PhotometricInterpretation": "YBR_FULL"}, (0, 128, 128))
+        for name, syntax in (
+            ("rle", objects.RLE),
+            ("deflated frames", objects.DEFLATED_FRAMES),
+            ("jpeg lossless", objects.JPEG_LOSSLESS),
+            ("jpeg-ls", objects.JPEG_LS),
+            ("jpeg 2000 lossless", objects.J2K_LOSSLESS),
+            ("jpeg 2000", objects.J2K),
+            ("jpeg 2000 part 2", "1.2.840.10008.1.2.4.92"),
+            ("htj2k", "1.2.840.10008.1.2.4.201"),
+            ("htj2k rpcl", "1.2.840.10008.1.2.4.202"),
+            ("htj2k lossy", "1.2.840.10008.1.2.4.203"),
+            ("jpeg xl lossless", objects.JPEG_XL_LOSSLESS),
+            ("jpeg xl", objects.JPEG_XL),
+        )
+    ),
 ]
 
 
@@ -64,6 +84,69 @@ def test_only_the_boxes_change_and_the_transfer_syntax_stays(frames, attributes,
     assert cleaned.dataset.PhotometricInterpretation == ds.PhotometricInterpretation
     assert cleaned.touched
     assert cleaned.verdict == "redacted"
+
+
+def transformed(syntax, frame):
+    """A stream whose colours went through the codec's own transform."""
+    if syntax in (objects.J2K_LOSSLESS, objects.J2K, "1.2.840.10008.1.2.4.93"):
+        return imagecodecs.jpeg2k_encode(frame, level=0, codecformat="j2k", reversible=True, mct=True)
+    if syntax == "1.2.840.10008.1.2.4.201":
+        return imagecodecs.htj2k_encode(frame, reversible=True, rgb=True)
+    if syntax == objects.JPEG_XL:
+        return imagecodecs.jpegxl_encode(frame, distance=0.1, usecontainer=False)
+    return bare_jpegxl(bytes(imagecodecs.jpegxl_encode_jpeg(imagecodecs.jpeg8_encode(frame, level=95))))
+
+
+@pytest.mark.parametrize("declared", ["YBR_FULL", "YBR_FULL_422"])
+@pytest.mark.parametrize(
+    ("syntax", "now"),
+    [
+        (objects.J2K_LOSSLESS, "YBR_RCT"),
+        (objects.J2K, "YBR_RCT"),
+        ("1.2.840.10008.1.2.4.93", "RGB"),
+        ("1.2.840.10008.1.2.4.201", "YBR_RCT"),
+        (objects.JPEG_XL_LOSSLESS, "RGB"),
+        ("1.2.840.10008.1.2.4.111", "RGB"),
+        (objects.JPEG_XL, "RGB"),
+    ],
+)
+def test_a_header_that_says_ybr_of_transformed_colours_is_put_right_where_they_change(syntax, now, declared):
+    ds = object_of(colour())
+    encoding.store_streams(ds, [bytes(transformed(syntax, frame)) for frame in colour()])
+    ds.file_meta.TransferSyntaxUID = syntax
+    ds.PhotometricInterpretation = declared
+    before = stack(ds)
+    cleaned = PixelEngine(FixedFinder(FoundText(20, 12, 24, 10, 0.9, 0))).clean(ds).dataset  # on the first frame alone
+    assert cleaned.PhotometricInterpretation == now
+    expected = before.copy()
+    expected[(0, *INSIDE)] = 0
+    assert np.array_equal(stack(cleaned), expected)
+    untouched = PixelEngine(FixedFinder()).clean(ds).dataset
+    assert (untouched.PhotometricInterpretation, untouched.PixelData) == (declared, ds.PixelData)
+
+
+@pytest.mark.parametrize("syntax", [objects.J2K_LOSSLESS, "1.2.840.10008.1.2.4.201", objects.JPEG_XL_LOSSLESS])
+def test_ybr_of_which_some_frames_are_transformed_is_refused(syntax):
+    ds = object_of(colour(), syntax=syntax, PhotometricInterpretation="YBR_FULL")
+    plain = decode_frames(ds).streams
+    encoding.store_streams(ds, [plain[0], bytes(transformed(syntax, colour()[1]))])
+    with pytest.raises(Refused) as refused:
+        PixelEngine(FixedFinder()).clean(ds)
+    assert refused.value.reason is Reason.UNDECODABLE_PIXELS
+
+
+@pytest.mark.parametrize("syntax", [objects.RLE, objects.J2K_LOSSLESS, objects.JPEG_XL_LOSSLESS])
+def test_the_finder_sees_the_colours_that_a_viewer_shows(syntax):
+    class Sees(FixedFinder):
+        def find(self, image):
+            self.image = image
+            return []
+
+    frames = np.empty((1, 48, 64, 3), np.uint8)
+    frames[:] = 76, 85, 255  # red
+    finder = Sees()
+    PixelEngine(finder).clean(object_of(frames, syntax=syntax, PhotometricInterpretation="YBR_FULL"))
+    assert np.allclose(finder.image[0, 0], (254, 0, 0), atol=2)
 
 
 def test_inverted_greyscale_is_filled_with_its_largest_value():

@@ -1,19 +1,22 @@
 """What is found on one frame is filled on the frames it belongs to, named by its source, and nothing is looked at twice."""
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 from pydicom import Dataset, Sequence
 
 from gradient_assets.deid.identifiers import KnownIdentifiers
-from gradient_assets.deid.pixels import FoundText, decode_frames
+from gradient_assets.deid.pixels import FoundText, PixelEngine, decode_frames
 from gradient_assets.deid.pixels.boxes import Box
+from gradient_assets.deid.pixels.changed_parts import Part, SeenPictures
 from gradient_assets.deid.pixels.finding import Looked
 from gradient_assets.deid.pixels.keep import shipped_policy
 from gradient_assets.deid.pixels.known_text import KnownText
 from gradient_assets.deid.pixels.rendering import Look
 from gradient_assets.deid.pixels.survey import Survey
 from gradient_assets.deid.reasons import Reason, Refused
-from tests.unit.pixels.objects import LETTERS, FailingFinder, FixedFinder, LetterFinder, gradient, object_of
+from tests.unit.pixels.objects import LETTERS, FailingFinder, FixedFinder, LetterFinder, gradient, object_of, stack
 
 OKONKWO = KnownText(KnownIdentifiers(patient_names=("OKONKWO^ANNA",)))
 
@@ -238,6 +241,104 @@ def test_letters_that_fade_in_beside_a_running_clock_are_found():
     for n in range(11, 14):
         with_letters(frames[n], (200, 40), 40 + 25 * (n - 10))
     assert any(b.top <= 200 and b.bottom >= 209 for b in surveyed(LetterFinder(), frames).on(0))
+
+
+def printed(text, height, at, shape=(240, 320)):
+    """Coverage of each pixel, 0 … 1, by anti-aliased letters."""
+    page = Image.new("L", shape[::-1])
+    ImageDraw.Draw(page).text(at, text, 255, font=ImageFont.load_default(height))
+    return np.asarray(page) / 255
+
+
+class Reader:
+    """Reads the word it knows that is most like what it sees; `letters` says how many of it were read, if not all."""
+
+    name = "reader"
+    version = "1"
+
+    def __init__(self, *words, height, letters=None):
+        self.inks = {word: self.cropped(printed(word, height, (40, 60))) for word in words}
+        self.letters = letters or {}
+        self.looks = 0
+
+    @staticmethod
+    def cropped(ink):
+        rows, columns = np.nonzero(ink)
+        return (ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] * 255).astype(np.uint8)
+
+    def find(self, image):
+        self.looks += 1
+        grey = np.ascontiguousarray(image if image.ndim == 2 else image.max(axis=2))
+        found = []
+        for word, ink in self.inks.items():
+            height, width = ink.shape
+            if height > grey.shape[0] or width > grey.shape[1]:
+                continue
+            alike = cv2.matchTemplate(grey, ink, cv2.TM_CCOEFF_NORMED)
+            _, best, _, (left, top) = cv2.minMaxLoc(alike)
+            letters = self.letters.get(word, sum(map(str.isalnum, word)))
+            found.append((best, FoundText(left, top, width, height, 0.9, letters, word if letters else "", 0.99)))
+        likeness, text = max(found, key=lambda one: one[0], default=(0, None))
+        return [text] if text is not None and likeness > 0.75 else []
+
+
+def cine_of(height, usual, other, *, on=4, frames=12, until=99):
+    """Moving anatomy with one text on all frames (up to one of them) but one, which shows another at its place."""
+    shown = moving(frames)
+    for index in range(frames):
+        if index == on or index < until:
+            ink = printed(other if index == on else usual, height, (40, 60))
+            shown[index] = (shown[index] * (1 - ink) + 235 * ink).astype(np.uint8)
+    return shown, printed(other, height, (40, 60)) > 0.7
+
+
+HEIGHTS = [7, 8, 9, 10, 12, 14, 16]
+
+
+@pytest.mark.parametrize(
+    ("usual", "other"), [("RIGHT LIVER", "MEIER ANNA"), ("120 mm", "LI WEI"), ("120 mm", "RAO LI")]
+)
+@pytest.mark.parametrize("height", HEIGHTS)
+def test_a_name_in_the_place_of_a_text_that_stays_is_gone(height, usual, other):
+    frames, ink = cine_of(height, usual, other)
+    finder = Reader(usual, other, height=height)
+    cleaned = PixelEngine(finder, keep=shipped_policy()).clean(object_of(frames))
+    assert cleaned.verdict == "redacted"
+    assert stack(cleaned.dataset)[4][ink].max() < 30
+
+
+@pytest.mark.parametrize("height", HEIGHTS)
+def test_a_name_in_the_place_of_what_was_found_and_not_read_is_gone(height):
+    # none of it on the middle frame, after which its box is forgotten
+    frames, ink = cine_of(height, "RIGHT LIVER", "MEIER ANNA", on=8, until=5)
+    finder = Reader("RIGHT LIVER", "MEIER ANNA", height=height, letters={"RIGHT LIVER": 0})
+    assert stack(PixelEngine(finder).clean(object_of(frames)).dataset)[8][ink].max() < 30
+
+
+def test_a_text_that_stays_in_its_place_costs_no_further_look():
+    frames, _ = cine_of(10, "RIGHT LIVER", "RIGHT LIVER", frames=40)
+    finder = Reader("RIGHT LIVER", height=10)
+    assert surveyed(finder, frames, keep=shipped_policy()).kept == 1
+    assert finder.looks == 3
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+@pytest.mark.parametrize("thorough", [True, False])
+@pytest.mark.parametrize("changed", [slice(200, 206), slice(60, 66), slice(215, 220)])
+def test_what_is_looked_at_holds_the_whole_of_a_text_that_stays(changed, thorough, colours):
+    text, away = Part(60, 100, 220, 112), Part(60, 20, 220, 32)
+    picture = np.repeat(moving(1)[0][..., None], colours, axis=2)
+    seen = SeenPictures()
+    seen.add(picture, Part(0, 0, 320, 240), kept=[text, away])
+    later = picture.copy()
+    later[102:110, changed] = 255
+    part = seen.new_part(later, thorough=thorough)
+    height = text.bottom - text.top
+    assert part.left <= text.left - height
+    assert part.right >= text.right + height
+    assert part.top <= text.top - height
+    assert part.bottom >= text.bottom + height
+    assert not part.touches(away)
 
 
 def test_every_picture_of_a_frame_is_shown():

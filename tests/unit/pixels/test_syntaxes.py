@@ -97,6 +97,8 @@ def jpeg_2000(frame):
 UID = "1.2.840.10008.1.2.4.{}".format
 TWELVE = {"BitsStored": 12, "HighBit": 11}
 YBR = {"PhotometricInterpretation": "YBR_FULL_422"}
+# 52, 54, 56 and 58 name the arithmetic coding of what 51, 53, 55 and 57 name; no encoder here makes it, so theirs are the
+# streams of those: what is done goes by the stream.
 BELOW_WHITE = scene("uint16", 4000)  # three steps above white would no longer fit 12 bits
 GREY, DEEP, SIGNED, COLOUR = scene(), scene("uint16", 4095), scene("int16", 2000) - 500, scene(colour=True)
 LOSSLESS = {
@@ -110,6 +112,7 @@ LOSSLESS = {
     "rle colour": lambda: object_of(COLOUR, syntax=objects.RLE),
     "deflated frames": lambda: object_of(DEEP, syntax=objects.DEFLATED_FRAMES),
     "jpeg lossless 57": lambda: object_of(DEEP, syntax=UID(57), **TWELVE),
+    "jpeg lossless 58": lambda: object_of(DEEP, syntax=UID(58), **TWELVE),
     "jpeg lossless 70": lambda: object_of(GREY, syntax=objects.JPEG_LOSSLESS),
     "jpeg lossless 70 colour": lambda: object_of(COLOUR, syntax=objects.JPEG_LOSSLESS),
     "jpeg-ls": lambda: object_of(DEEP, syntax=objects.JPEG_LS),
@@ -136,12 +139,16 @@ LOSSY = {
     ),
     "jpeg xl of a jpeg 111": (lambda: lossy(UID(111), GREY, jpeg_xl_of_jpeg), False),
     "jpeg progressive 53": (lambda: lossy(UID(53), GREY, progressive), False),
+    "jpeg progressive 54": (lambda: lossy(UID(54), GREY, progressive), False),
     "jpeg progressive 55": (lambda: lossy(UID(55), COLOUR, progressive, **YBR), False),
+    "jpeg progressive 56": (lambda: lossy(UID(56), COLOUR, progressive, **YBR), False),
 }
 BY_BLOCKS = {
     "jpeg baseline 50": lambda: lossy(UID(50), GREY, jpeg),
     "jpeg baseline 50 colour": lambda: lossy(UID(50), COLOUR, jpeg, **YBR),
     "jpeg extended 51": lambda: lossy(UID(51), DEEP, jpeg_12, **TWELVE),
+    "jpeg extended 52": lambda: lossy(UID(52), DEEP, jpeg_12, **TWELVE),
+    "jpeg extended 52 colour": lambda: lossy(UID(52), COLOUR, jpeg, **YBR),
 }
 
 

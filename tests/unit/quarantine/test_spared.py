@@ -1,15 +1,20 @@
 """The blocking check leaves out what was accepted, where it was accepted, and nothing else."""
 
+import io
 from collections import Counter
 
 import pytest
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
-from gradient_assets.checks.leaks import Search, search_table
+from gradient_assets.checks.leaks import Search, search_dicoms, search_table
 from gradient_assets.deid.identifiers import KnownIdentifiers
 from gradient_assets.deid.verify import IdentifierIndex
 from gradient_assets.quarantine import Spared, decide
 from gradient_assets.quarantine.spared import _numbers
 from gradient_assets.tables import DEIDENTIFIED_METADATA
+from gradient_assets.verification import Verifier
 from tests.unit.quarantine.conftest import ADA, ALARM, RELEASED
 
 INSTANCE, REPORT = "2.25.1", "the HEADNECK01 protocol was used"
@@ -55,9 +60,53 @@ def test_in_a_table_made_by_sql_the_instance_or_the_reports_text(row, left_out):
     assert spared(id=1).in_row(row, ["id", "id", "name"]) == left_out
 
 
-def test_in_a_release_the_very_object():
-    assert spared(id=1).in_object("P/1.dcm") == {"id"}
-    assert spared(id=1).in_object("P/2.dcm") == set()
+@pytest.mark.parametrize(
+    ("key", "hits", "left_out"),
+    [
+        ("P/1.dcm", ["id", "id"], {"id"}),
+        ("P/1.dcm", ["id"], {"id"}),
+        ("P/1.dcm", ["id", "id", "id"], set()),
+        ("P/1.dcm", ["id", "name"], {"id"}),
+        ("P/2.dcm", ["id"], set()),
+    ],
+    ids=["as many", "fewer", "one hit more", "another kind", "another object"],
+)
+def test_in_a_release_as_many_hits_as_were_accepted_in_the_very_object(key, hits, left_out):
+    assert spared(id=2).in_object(key, hits) == left_out
+
+
+@pytest.mark.parametrize(
+    ("description", "hits", "accepted"),
+    [("HEADNECK01", 0, 1), ("HEADNECK01 MRN-771204", 2, 0), ("HEADNECK01 Quillfeather Zebulon", 1, 1)],
+    ids=["what was accepted", "one hit more", "another kind"],
+)
+def test_a_patient_who_is_learned_of_later_is_found_in_an_accepted_object(home, description, hits, accepted):
+    """By the blocking check, and by the look that puts aside."""
+    known = [KnownIdentifiers(patient_ids=("HEADNECK01",))]
+    learned = KnownIdentifiers(patient_ids=("MRN-771204",), patient_names=("Quillfeather^Zebulon",))
+    bucket = home.resources.releases
+    bucket.put("spring/dicom/P/1.dcm", delivered(description))
+    for patients, found in ((known, (0, 1)), ([*known, learned], (hits, accepted))):
+        everyone = IdentifierIndex.build(patients)
+        search = search_dicoms(Search(everyone, spared(id=1)), bucket, "spring", {})
+        assert (search.found.total(), search.accepted) == found
+
+        class Accepting(Verifier):
+            index, spared = everyone, spared(id=1)
+
+        look = Accepting(home.resources, "spring", "", {}, {}, ("spring",)).known_in_release()
+        assert (look.total, look.accepted) == found
+
+
+def delivered(description):
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID, dataset.SOPInstanceUID = MRImageStorage, "2.25.1"
+    dataset.SeriesDescription = description
+    stream = io.BytesIO()
+    dcmwrite(stream, dataset, enforce_file_format=True)
+    return stream.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """Pipelines: counters, failures without elements, jobs that are cancelled or found again."""
 
+import signal
+import threading
 import traceback
 
 import apache_beam as beam
 import pytest
 from apache_beam.metrics import Metrics
 
+from resources.engines import portable
 from resources.engines.beam import BeamEngine
 from resources.engines.waiting import PipelineFailed, job_name, wait
 from resources.errors import withheld_text
@@ -116,3 +119,86 @@ def test_the_text_of_a_lost_connection_is_kept_for_the_diagnostics():
         wait(FakeResult(OSError("DOE^JANE")), "job", lambda message: None, 0.0)
     assert "DOE" not in str(caught.value)
     assert "DOE^JANE" in withheld_text(caught.value)
+
+
+# --- Prism and Flink: a job that nobody waits for any more is cancelled, whenever that was ------------------------------------
+
+
+class Taken(FakeResult):
+    """A job on a server."""
+
+    def __init__(self):
+        super().__init__("RUNNING")
+        self._message_stream = ()
+        self.cleaned = False
+
+    def _cleanup(self):
+        self.cleaned = True
+
+
+class Submission:
+    """Stands for `beam.Pipeline`: interrupts this process's main thread when the server is in the middle of taking the job."""
+
+    def __init__(self, job, interrupts=True, fails=False):
+        self.job, self.interrupts, self.fails = job, interrupts, fails
+        self.interrupted = threading.Event()
+
+    def __call__(self, options):
+        return self
+
+    def run(self):
+        if self.interrupts:
+            signal.raise_signal(signal.SIGINT)
+            assert self.interrupted.wait(20)
+        if self.fails:
+            raise OSError("DOE^JANE")
+        return self.job
+
+
+def run_on_server(monkeypatch, submission, say=lambda message: None):
+    monkeypatch.setattr(portable.beam, "Pipeline", submission)
+    portable.run_on_job_server("prism", lambda pipeline: None, "headers-st-mary", [], say, 0.01)
+
+
+@pytest.fixture
+def interrupting(monkeypatch):
+    """Ctrl-C ends the run, also where the tests were started in the background; returns a submission that it meets."""
+    submission = Submission(Taken())
+
+    def interrupt(*_):
+        submission.interrupted.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    yield submission
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_run_that_is_ended_while_it_submits_cancels_the_job_that_was_taken(monkeypatch, interrupting):
+    with pytest.raises(KeyboardInterrupt):
+        run_on_server(monkeypatch, interrupting)
+    assert (interrupting.job.cancelled, interrupting.job.cleaned) == (True, True)
+
+
+def test_a_run_that_is_ended_while_its_job_is_refused_says_that_it_was_ended(monkeypatch, interrupting):
+    interrupting.fails = True
+    with pytest.raises(KeyboardInterrupt):
+        run_on_server(monkeypatch, interrupting)
+    assert not interrupting.job.cancelled
+
+
+def test_a_run_that_is_ended_just_after_its_job_was_taken_cancels_it(monkeypatch):
+    job = Taken()
+
+    def ended(message):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_on_server(monkeypatch, Submission(job, interrupts=False), ended)
+    assert (job.cancelled, job.cleaned) == (True, True)
+
+
+def test_a_job_that_the_server_does_not_take_is_told_by_its_kind(monkeypatch):
+    with pytest.raises(PipelineFailed, match="not accepted by prism: OSError") as caught:
+        run_on_server(monkeypatch, Submission(None, interrupts=False, fails=True))
+    assert "DOE" not in str(caught.value)

@@ -99,6 +99,7 @@ def test_datasets_have_location_description_and_labels(server, warehouse):
     assert made.body["location"] == "US"
     assert "Only the platform reads it" in made.body["description"]
     assert made.body["labels"] == {"platform": "gradient", "zone": "identified"}
+    assert int(made.body["maxTimeTravelHours"]) == 48, "no table is shown longer as it was before somebody withdrew"
 
 
 def test_a_dataset_elsewhere_is_refused_before_anything_is_written(server, warehouse):
@@ -627,6 +628,6 @@ def test_a_statement_that_bigquery_refuses_is_named(server, warehouse):
     ],
 )  # fmt: skip
 def test_the_contract_finds_a_request_that_breaks_it(request_line, breach):
-    found = bigquery_rest.breaches(*request_line)
+    found = bigquery_rest.CONTRACT.breaches(*request_line)
     assert breach in "".join(found)
     assert bool(found) == bool(breach)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from resources.buckets import local_folder
 from resources.buckets.local_folder import LocalFolder, create_file, write_file
 
 KILLED_WHILE_WRITING = """
@@ -62,3 +63,42 @@ def test_other_files_are_not_swept(tmp_path, name):
     (tmp_path / name).write_bytes(b"kept")
     write_file(tmp_path / "b.json", b"")
     assert sorted(os.listdir(tmp_path)) == sorted([name, "b.json"])
+
+
+RIVAL = """
+import sys
+from pathlib import Path
+from resources.buckets.local_folder import LocalFolder
+folder, own = LocalFolder(Path(sys.argv[1])), sys.argv[2]
+for number in range(100):
+    folder.write(f"a/b/{own}", b"")
+    folder.delete(f"a/b/{own}")
+    folder.create(f"a/b/{own}", b"")
+    folder.move(f"a/b/{own}", f"c/d/{own}")
+    folder.delete(f"c/d/{own}")
+"""
+
+
+def test_two_processes_that_empty_a_folder_do_not_take_it_from_each_other(tmp_path):
+    command = [sys.executable, "-c", RIVAL, str(tmp_path)]
+    rivals = [subprocess.Popen([*command, own], stderr=subprocess.PIPE, text=True) for own in ("one", "two", "three")]
+    said = [one.communicate()[1] for one in rivals]
+    assert [(one.returncode, text[-300:]) for one, text in zip(rivals, said, strict=True)] == [(0, "")] * 3
+    assert list(LocalFolder(tmp_path).listing("", None)) == []
+
+
+def test_an_object_that_is_gone_can_not_be_moved(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        LocalFolder(tmp_path).move("a/gone", "b/gone")
+
+
+def test_a_folder_that_is_always_taken_away_ends_the_write(tmp_path, monkeypatch):
+    taken = []
+
+    def take_away(folder):
+        taken.append(folder.rmdir())
+
+    monkeypatch.setattr(local_folder, "_sweep", take_away)
+    with pytest.raises(FileNotFoundError):
+        write_file(tmp_path / "a" / "b.json", b"")
+    assert len(taken) == local_folder.FOLDER_ATTEMPTS

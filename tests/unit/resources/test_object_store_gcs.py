@@ -16,10 +16,12 @@ from resources.buckets.object_store import (
     ObjectVanished,
     StoreUnavailable,
 )
-from tests.fakes.google_storage import COPY_SOURCE, GENERATION_MATCH, GoogleStorage
+from resources.buckets.remote_writes import WRITE_MARK
+from tests.fakes.google_storage import COPY_SOURCE, GENERATION_MATCH, OWN_METADATA, GoogleStorage
 
 KEYS = ["DOE^JOHN/ü ß/1.dcm", "a b/2.dcm", "log/0001.json", "percent %41+plus", "日本/スキャン.dcm"]
 PART_BYTES = 5 * 1024**2
+MARK = f"{OWN_METADATA}{WRITE_MARK}"
 
 
 @pytest.fixture
@@ -80,7 +82,8 @@ def test_a_large_object_is_written_in_parts_and_appears_whole(server, bucket):
 def test_what_is_created_is_asked_for_with_the_condition_and_in_one_piece(server, bucket):
     bucket.create("log/1", b"z" * (PART_BYTES + 1))
     (asked,) = server.asked
-    assert (asked.method, asked.key, asked.headers, asked.query) == ("PUT", "zone/log/1", {GENERATION_MATCH: "0"}, {})
+    assert (asked.method, asked.key, asked.query) == ("PUT", "zone/log/1", {})
+    assert asked.headers == {GENERATION_MATCH: "0", MARK: asked.headers[MARK]}
 
 
 def test_a_second_create_finds_the_first_and_leaves_it(server, bucket):
@@ -89,7 +92,7 @@ def test_a_second_create_finds_the_first_and_leaves_it(server, bucket):
         bucket.create("log/DOE", b"second")
     assert "DOE" not in str(caught.value)
     assert caught.value.__context__ is None
-    assert [one.status for one in server.asked] == [200, 412]
+    assert [(one.method, one.status) for one in server.asked] == [("PUT", 200), ("PUT", 412), ("HEAD", 200)]
     assert bucket.get("log/DOE") == b"first"
     bucket.delete("log/DOE")
     bucket.create("log/DOE", b"third")
@@ -109,16 +112,20 @@ def test_of_many_writers_at_once_one_creates(server, bucket):
     assert bucket.get("log/1") == created
 
 
-def test_a_create_whose_answer_was_lost_is_told_that_the_object_is_there(server, bucket):
-    """The client asks again with the same condition; whether the object is ours can't be told from the second answer."""
+def test_a_create_whose_answer_was_lost_is_done(server, bucket):
+    """The second answer says that there is such an object; its mark says whose it is."""
     server.after["PUT"] = 1
-    with pytest.raises(ObjectExists):
-        bucket.create("log/1", b"ours")
+    bucket.create("log/1", b"ours")
     assert server.objects["zone/log/1"].content == b"ours"
-    assert [(one.headers, one.status) for one in server.asked] == [
-        ({GENERATION_MATCH: "0"}, 503),
-        ({GENERATION_MATCH: "0"}, 412),
-    ]
+    assert [one.status for one in server.of("PUT")] == [503, 412]
+    assert len({one.headers[MARK] for one in server.of("PUT")}) == 1
+
+
+def test_a_create_of_somebody_elses_content_is_not_ours(server, bucket):
+    bucket.create("log/1", b"the same")
+    with pytest.raises(ObjectExists):
+        bucket.create("log/1", b"the same")
+    assert len({one.headers[MARK] for one in server.of("PUT")}) == 2
 
 
 def test_a_move_is_a_copy_and_a_delete_and_replaces_what_is_there(server, bucket):

@@ -1,8 +1,10 @@
 """The embedded warehouse: partitions replaced whole, equal bytes for equal rows, zones kept apart."""
 
 import datetime
+import errno
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -257,10 +259,48 @@ def test_a_warehouse_opens_its_own_zones_only(warehouse, shard, tmp_path):
 def test_the_database_itself_reads_no_other_file(warehouse, tmp_path):
     outside = tmp_path / "outside.parquet"
     pq.write_table(pa.table({"a": [1]}), outside)
-    with warehouse._session("identified") as database, pytest.raises(Exception, match="disabled by configuration"):
-        database.execute(f"SELECT * FROM read_parquet('{outside}')")
-    with warehouse._session("identified") as database, pytest.raises(Exception, match=r"locked|disabled"):
-        database.execute("SET enable_external_access = true")
+    with warehouse._opened() as opened, pytest.raises(Exception, match="disabled by configuration"):
+        opened.database.execute(f"SELECT * FROM read_parquet('{outside}')")
+    with warehouse._opened() as opened, pytest.raises(Exception, match=r"locked|disabled"):
+        opened.database.execute("SET enable_external_access = true")
+
+
+def test_a_query_sees_a_partition_before_or_after_its_replacement_and_nothing_between(warehouse, shard, tmp_path):
+    """DuckDB reads the footer and the rows by the file's name, at different times."""
+    few = [row(f"t{n}", f"{n:05}") for n in range(3)]
+    many = [row(f"t{n}", f"{n:05}" * 40) for n in range(4_000)]
+    files = []
+    for number, rows in enumerate((few, many)):
+        warehouse.replace(INSTANCES, "a", shards=[shard(*rows)], drop_tokens=warehouse.tokens(INSTANCES, "a"))
+        files.append(tmp_path / f"{number}.parquet")
+        shutil.copy(warehouse.home / "identified/warehouse/instances/a.parquet", files[-1])
+    place, ended = warehouse.home / "identified/warehouse/instances/a.parquet", threading.Event()
+
+    def replace_all_the_time():
+        while not ended.is_set():
+            for file in files:
+                shutil.copy(file, tmp_path / "next.parquet")
+                os.replace(tmp_path / "next.parquet", place)
+
+    replacing = threading.Thread(target=replace_all_the_time)
+    replacing.start()
+    try:
+        sql = "SELECT COUNT(*) AS n, MAX(LENGTH(uid)) AS longest FROM identified.instances"
+        found = {(seen["n"], seen["longest"]) for _ in range(150) for seen in warehouse.query(sql).to_pylist()}
+    finally:
+        ended.set()
+        replacing.join()
+    assert found <= {(3, 5), (4_000, 200)}
+    assert not [path for path in (warehouse.home / "identified/staging").rglob("*") if path.is_file()]
+
+
+def test_where_files_can_not_be_linked_they_are_copied(warehouse, shard, monkeypatch):
+    def no_links(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    warehouse.replace(INSTANCES, "a", shards=[shard(row("t", "1"))])
+    monkeypatch.setattr(os, "link", no_links)
+    assert warehouse.query("SELECT uid FROM identified.instances").to_pylist() == [{"uid": "1"}]
 
 
 def test_the_identified_zone_is_closed_to_other_users(warehouse):

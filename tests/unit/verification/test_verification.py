@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from collections import Counter
 from dataclasses import replace
 
 import pyarrow as pa
@@ -337,6 +338,36 @@ def test_exactly_what_was_accepted_passes_and_nothing_else(home):
     assert (unspared(one, found).total, found.accepted) == (0, 1)
     rewrite(home, in_column("study_description", "Zebulon Quillfeather MRN-771204"))
     assert list(one.to_isolate(one.all_in_headers())) == [token]
+    found = unspared(one, one.known(DEIDENTIFIED_METADATA))
+    assert (found.by_kind, found.accepted) == ({"id in study_description": 1}, 1)
+
+
+@pytest.mark.parametrize(
+    ("hits", "left", "accepted"),
+    [
+        ((("name", 2), ("phone", 1)), {}, 3),
+        ((("name", 1),), {}, 1),
+        ((("name", 3),), {"name in a": 3}, 0),
+        ((("name", 2), ("id", 1)), {"id in a": 1}, 2),
+        ((("name", 1), ("phone", 2)), {"phone in a": 2}, 1),
+    ],
+    ids=["as many", "fewer", "one hit more", "another kind", "one hit more of one kind"],
+)
+def test_of_what_was_put_aside_a_check_leaves_out_as_many_as_were_accepted(home, hits, left, accepted):
+    class Accepting(Verifier):
+        spared = Spared(
+            findings={
+                "t": {"found_by_verification": ["2 × name [a], 1 × phone [a]"], "residual_identifier": ["9 × id"]}
+            }
+        )
+
+    found = Found()
+    for token in ("t", "other"):
+        found.add([Hit(kind, "a", "rule") for kind, count in hits for _ in range(count)], token)
+    judged = unspared(Accepting.of_hospital(home.resources, home.hospital), found)
+    other = {f"{kind} in a": count for kind, count in hits}
+    assert Counter(judged.by_kind) == Counter(left) + Counter(other)
+    assert (judged.accepted, set(judged.by_token)) == (accepted, {"t", "other"} if left else {"other"})
 
 
 # the checks

@@ -79,3 +79,14 @@ def test_what_is_read_in_a_release_is_put_aside(tmp_path):
     ((token, told),) = verifier.to_isolate(verifier.text_in_release()).items()
     assert token in {row["work_token"] for row in home.rows(RELEASE_MANIFEST)}
     assert "Quillfeather" not in told
+
+
+def test_marks_that_another_hospital_keeps_excuse_no_text(tmp_path):
+    home = made(tmp_path, "Bexley Okonjo")
+    home.run(DELIVERED, looking=False)
+    verifier = Verifier.of_release(home.resources, home.registry, RELEASE)
+    keeping = replace(home.profile, burned_in_text="keep_marks")
+    elsewhere = replace(verifier, profiles=verifier.profiles | {"lakeside": keeping})
+    assert elsewhere.text_in_release().total == 1
+    own = replace(verifier, profiles=dict.fromkeys(verifier.profiles, keeping))
+    assert own.text_in_release().total == 0

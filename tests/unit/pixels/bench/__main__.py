@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from gradient_assets.deid.pixels import RapidTextFinder, ResidualTextFinder
-from tests.unit.pixels.bench.planting import packaged_grounds, real_grounds
+from tests.unit.pixels.bench.planting import SCRIPTS, packaged_grounds, real_grounds
 from tests.unit.pixels.bench.scoring import FIRST_SCORED_SEED, score
 
 FINDERS = {"default": RapidTextFinder, "residual": ResidualTextFinder}
@@ -21,11 +21,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lines", type=int, default=2, help="lines planted into each picture, each alone")
     parser.add_argument("--part", default="1/1", help="every n-th picture from the i-th on, as i/n")
+    parser.add_argument("--scripts", action="store_true", help="names in other scripts; clean pictures are not counted")
+    parser.add_argument("--longest", type=int, default=2600, help="no picture with a longer side, px")
     parser.add_argument("--finder", choices=FINDERS, default="default")
     options = parser.parse_args()
-    grounds = real_grounds(options.folder) if options.folder else packaged_grounds()
+    grounds = real_grounds(options.folder, longest_px=options.longest) if options.folder else packaged_grounds()
     first, step = map(int, options.part.split("/"))
-    result = score(FINDERS[options.finder](), grounds[first - 1 :: step], options.seed, options.lines)
+    result = score(
+        FINDERS[options.finder](),
+        grounds[first - 1 :: step],
+        options.seed,
+        options.lines,
+        clean=not options.scripts,
+        scripts=tuple(SCRIPTS) if options.scripts else (),
+    )
     json.dump(result.figures(with_misses=options.seed < FIRST_SCORED_SEED), sys.stdout, indent=1)
 
 

@@ -1,7 +1,7 @@
 """Fonts of many kinds and the stencils their letters leave.
 
-Belongs here: TrueType and Type 1 fonts of the system, Pillow's own two, OpenCV's plotter font, and a 5 × 7 dot matrix as in
-frame grabbers and ultrasound machines.  Which text is written where is `planting`'s business.
+Belongs here: TrueType and Type 1 fonts of the system or of an installed package, Pillow's own two, OpenCV's plotter font, and
+a 5 × 7 dot matrix as in frame grabbers and ultrasound machines.  Which text is written where is `planting`'s business.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -24,6 +25,12 @@ _SYSTEM_FONTS = (
     "LiberationSerif-Italic", "NotoMono-Regular", "NimbusSans-Regular", "NimbusMonoPS-Bold", "Z003-MediumItalic",
     "URWGothic-Demi", "P052-Roman",
 )  # fmt: skip
+
+_FONT_OF = {
+    **dict.fromkeys(("Cyrillic", "Greek", "Hebrew", "Arabic", "Armenian", "Georgian"), "DejaVuSans"),
+    **dict.fromkeys(("Chinese", "Japanese", "Korean"), "DroidSansFallback"),
+}
+"""Script → a font that has its letters: DejaVu Sans ships with matplotlib too, the other one with the system only."""
 
 # Five columns of each letter, lowest bit on top.
 _DOTS = {
@@ -122,3 +129,18 @@ def ideograph_font() -> Font | None:
     """The system's fallback font for Chinese and Japanese; None without it."""
     path = next(iter(sorted(Path("/usr/share/fonts-droid-fallback").rglob("DroidSansFallback*.ttf"))), None)
     return None if path is None else Font("ideographs", _scalable(str(path)))
+
+
+@cache
+def font_of(script: str) -> Font | None:
+    """A font of the system or of matplotlib with the letters of a script; None where there is none."""
+    matplotlib = find_spec("matplotlib")
+    within = matplotlib.submodule_search_locations if matplotlib else None
+    folders = [
+        "/usr/share/fonts",
+        "/usr/share/fonts-droid-fallback",
+        *(f"{folder}/mpl-data/fonts" for folder in within or ()),
+    ]
+    name = _FONT_OF[script]
+    path = next((path for folder in folders for path in sorted(Path(folder).rglob(f"{name}.ttf"))), None)
+    return None if path is None else Font(name, _scalable(str(path)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import random
+import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,14 @@ from pydicom.data import get_testdata_file
 from gradient_assets.deid.pixels.decoding import FrameSource, decode_frames
 from gradient_assets.deid.pixels.rendering import Look, Picture
 from gradient_assets.deid.reasons import Refused
-from tests.unit.pixels.bench.lettering import Font, Stencil, ideograph_font, portable_fonts, system_fonts
+from tests.unit.pixels.bench.lettering import (
+    Font,
+    Stencil,
+    font_of,
+    ideograph_font,
+    portable_fonts,
+    system_fonts,
+)
 
 HEIGHTS_PX = (7, 7, 8, 8, 9, 10, 11, 12, 13, 14, 16, 18, 22, 28, 36, 48, 64, 90)
 PACKAGED = ("CT_small.dcm", "MR_small.dcm", "J2K_pixelrep_mismatch.dcm", "693_J2KI.dcm")
@@ -42,6 +50,20 @@ _SHORT = ("WU", "LI", "J.S", "A7", "KM", "64Y", "R2", "MR", "B12", "ANN")
 _SCRIPTS = ("Иванова Анна", "ΠΑΠΑΔΟΠΟΥΛΟΣ", "Müller, Jürgen", "Øvergård", "Łukasz Żak")
 # without digits: the fallback font has none, and draws empty boxes
 _IDEOGRAPHS = ("山田太郎", "王小明", "東京病院")
+
+SCRIPTS = {
+    "Cyrillic": ("Иванова Анна", "Петров Сергей", "Городская больница", "Шевченко Ю.Щ."),
+    "Greek": ("ΠΑΠΑΔΟΠΟΥΛΟΣ", "Γεωργίου Μαρία", "Νοσοκομείο", "Κωνσταντίνος Ψ."),
+    "Hebrew": ("כהן שרה", "לוי דוד", "בית חולים", "מזרחי אברהם"),
+    "Arabic": ("محمد أحمد", "فاطمة الزهراء", "مستشفى", "يوسف خليل"),
+    "Armenian": ("Գրիգորյան Անի", "Հակոբյան", "Հիվանդանոց", "Պետրոսյան"),
+    "Georgian": ("ბერიძე ნინო", "კაპანაძე", "საავადმყოფო", "გიორგი"),
+    "Chinese": ("王小明", "李娜", "北京医院", "欧阳建国"),
+    "Japanese": ("山田太郎", "タナカ ハナコ", "東京病院", "さとう けんじ"),
+    "Korean": ("김민수", "이서연", "서울병원", "박지훈"),
+}
+"""Names and places by script; those that the seeds draw have been scored and stay as they are."""
+SCRIPT_HEIGHTS_PX = (11, 14, 18, 24, 36)
 
 
 @dataclass(frozen=True)
@@ -71,6 +93,8 @@ class Line:
     ground: str
     modality: str
     contrast_to_noise: str = ""
+    kind: str = ""
+    script: str = ""
 
 
 def ground_of(ds: pydicom.Dataset, name: str) -> Ground:
@@ -124,6 +148,28 @@ def planted(
                 break
 
 
+def planted_scripts(
+    ground: Ground, rng: random.Random, scripts: Sequence[str]
+) -> Iterator[tuple[np.ndarray, np.ndarray, Line]]:
+    """As `planted`, one line of each script of `SCRIPTS` that this machine has a font for, where one fits."""
+    for script in scripts:
+        font = font_of(script)
+        if font is None:
+            continue
+        for _attempt in range(8):
+            text, height = rng.choice(SCRIPTS[script]), rng.choice(SCRIPT_HEIGHTS_PX)
+            one = _placed(ground, rng, text, font, height, ("script", script))
+            if one is not None:
+                yield one
+                break
+
+
+def script_of(text: str) -> str:
+    """The script of the first letter, as Unicode names it; "none" without letters."""
+    letter = next(filter(str.isalpha, text), "")
+    return unicodedata.name(letter).split()[0].capitalize() if letter else "none"
+
+
 def _text(rng: random.Random) -> tuple[str, str]:
     kind = rng.choice(("words", "words", "words", "id", "date", "short", "script", "place"))
     year, month, day = rng.randint(1931, 2024), rng.randint(1, 12), rng.randint(1, 28)
@@ -162,6 +208,13 @@ def _one(
             text = _SCRIPTS[2]
         elif text in _IDEOGRAPHS:
             font, height = ideographs or font, max(height, 11)
+    return _placed(ground, rng, text, font, height, (kind, script_of(text)))
+
+
+def _placed(
+    ground: Ground, rng: random.Random, text: str, font: Font, height: int, described: tuple[str, str]
+) -> tuple[np.ndarray, np.ndarray, Line] | None:
+    """The text somewhere in the picture; `described`: kind and script.  None where it does not fit or can't be read."""
     stencil = font.stencil(text.upper() if font.only_capitals else text, height)
     turn = rng.choice((0,) * 8 + (1, 3))
     stencil = np.rot90(stencil, turn)
@@ -185,7 +238,11 @@ def _one(
     glyphs[at] = stencil > 0.5
     letters = sum(map(str.isalnum, text))
     drawn_px = (high if turn == 0 else wide) if font.only_capitals else height
-    return changed, glyphs, Line(font.name, drawn_px, style, turn * 90, place, letters, ground.name, ground.modality)
+    kind, script = described
+    line = Line(
+        font.name, drawn_px, style, turn * 90, place, letters, ground.name, ground.modality, kind=kind, script=script
+    )
+    return changed, glyphs, line
 
 
 def _inked(

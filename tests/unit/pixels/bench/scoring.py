@@ -19,10 +19,11 @@ import numpy as np
 from gradient_assets.deid.pixels.boxes import grown, line_gaps
 from gradient_assets.deid.pixels.finding import TextFinder
 from gradient_assets.deid.pixels.rendering import Picture
-from tests.unit.pixels.bench.planting import Ground, Line, planted
+from tests.unit.pixels.bench.planting import Ground, Line, planted, planted_scripts
 
 GLYPH_SHARE = 0.95
 FIRST_SCORED_SEED = 100
+CLASSES = ("font", "height_px", "style", "turn", "place", "modality", "letters", "contrast_to_noise", "kind", "script")
 CONTRAST_CLASSES = (1.0, 2.0, 5.0, 10.0, 20.0)
 """Upper bounds of the classes of contrast to noise.  Of 115 lines of seed 1, one lies under 10: bold letters in a picture of
 pure noise, at 1.5.  Lines under 1 are taken for unreadable, but stay in the figures: seed 101 has one of 116."""
@@ -66,9 +67,10 @@ class Score:
     def _by_class(self) -> dict[str, dict[str, str]]:
         missed = [line for line, _ in self.misses]
         table = {}
-        for kind in ("font", "height_px", "style", "turn", "place", "modality", "letters", "contrast_to_noise"):
-            of_all, of_missed = (Counter(str(getattr(line, kind)) for line in lines) for lines in (self.seen, missed))
-            table[kind] = {value: f"{count}/{of_all[value]}" for value, count in of_missed.most_common()}
+        for column in CLASSES:
+            of_all, of_missed = (Counter(str(getattr(line, column)) for line in lines) for lines in (self.seen, missed))
+            values = sorted(of_all, key=lambda value: (-of_missed[value], value))
+            table[column] = {value: f"{of_missed[value]}/{of_all[value]}" for value in values}
         return table
 
 
@@ -108,16 +110,28 @@ def contrast_class(ratio: float) -> str:
 
 
 def score(
-    finder: TextFinder, grounds: Sequence[Ground], seed: int, lines: int, *, portable: bool = False, clean: bool = True
+    finder: TextFinder,
+    grounds: Sequence[Ground],
+    seed: int,
+    lines: int,
+    *,
+    portable: bool = False,
+    clean: bool = True,
+    scripts: Sequence[str] = (),
 ) -> Score:
-    """Plant `lines` lines into each ground, each alone, and count."""
+    """Plant `lines` lines into each ground, each alone, and count; of `scripts`, if there are any, one after the other."""
     result = Score()
     for number, ground in enumerate(grounds):
         if clean:
             share = float(_timed(finder, ground.picture(ground.frame), result).mean())
             result.clean_shares.append((share, ground.name))
         rng = random.Random(seed * 100_003 + number)
-        for frame, glyphs, line in planted(ground, rng, lines, portable=portable):
+        if scripts:
+            turns = range(number * lines, (number + 1) * lines)
+            lined = planted_scripts(ground, rng, [scripts[turn % len(scripts)] for turn in turns])
+        else:
+            lined = planted(ground, rng, lines, portable=portable)
+        for frame, glyphs, line in lined:
             picture = ground.picture(frame)
             share = float(_timed(finder, picture, result)[glyphs].mean())
             line = replace(line, contrast_to_noise=contrast_class(contrast_to_noise(picture, glyphs)))

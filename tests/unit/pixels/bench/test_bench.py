@@ -6,13 +6,21 @@ import numpy as np
 import pytest
 
 from gradient_assets.deid.pixels import FoundText, RapidTextFinder
-from tests.unit.pixels.bench.lettering import portable_fonts
-from tests.unit.pixels.bench.planting import packaged_grounds, planted
-from tests.unit.pixels.bench.scoring import contrast_class, contrast_to_noise, score
+from tests.unit.pixels.bench.lettering import font_of, portable_fonts
+from tests.unit.pixels.bench.planting import SCRIPTS, Line, packaged_grounds, planted, planted_scripts, script_of
+from tests.unit.pixels.bench.scoring import Score, contrast_class, contrast_to_noise, score
 from tests.unit.pixels.objects import FixedFinder
 
 SEED, LINES = 1, 5
 LEAST_COVERED, MOST_LOST = 0.88, 0.005
+SCRIPT_NAMES = {
+    **{script: {script} for script in SCRIPTS},
+    "Chinese": {"Cjk"},
+    "Japanese": {"Cjk", "Katakana", "Hiragana"},
+    "Korean": {"Hangul"},
+}
+CYRILLIC = Line("DejaVuSans", 14, "white", 0, "edge", 6, "one.dcm", "CT", kind="script", script="Cyrillic")
+LATIN = Line("DejaVuSans", 14, "white", 0, "edge", 6, "one.dcm", "CT", kind="words", script="Latin")
 
 
 def test_the_default_finder_keeps_its_floor():
@@ -21,6 +29,45 @@ def test_the_default_finder_keeps_its_floor():
     assert result.lines >= 15
     assert result.share_covered >= LEAST_COVERED, figures["misses"]
     assert result.clean_area_lost <= MOST_LOST, figures["worst_clean"]
+
+
+@pytest.mark.parametrize("script", ["Cyrillic", "Greek", "Chinese", "Japanese"])
+def test_the_default_finder_covers_names_in_other_scripts(script):
+    if font_of(script) is None:
+        pytest.skip(f"no font with the letters of this script: {script}")
+    result = score(RapidTextFinder(), packaged_grounds()[:3], SEED, 1, scripts=(script,), clean=False)
+    assert result.lines
+    assert {line.script for line in result.seen} == {script}
+    assert result.covered == result.lines, result.misses
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_each_script_is_planted_in_its_own_letters(script):
+    assert all(script_of(text) in SCRIPT_NAMES[script] for text in SCRIPTS[script])
+    font = font_of(script)
+    if font is None:
+        pytest.skip(f"no font with the letters of this script: {script}")
+    missing = font.stencil("\U000e0fff", 24)  # a code point of nobody: what the font draws for it
+    for letter in filter(str.isalpha, "".join(SCRIPTS[script])):
+        drawn = font.stencil(letter, 24)
+        assert drawn.shape != missing.shape or (drawn != missing).any(), letter
+
+
+def test_lines_of_other_scripts_say_so_and_are_counted_by_script():
+    score_of = Score(lines=2, covered=1, seen=[CYRILLIC, LATIN], misses=[(CYRILLIC, 0.1)])
+    assert score_of.figures(with_misses=False)["missed_of_planted"]["script"] == {"Cyrillic": "1/1", "Latin": "0/1"}
+
+
+def test_a_script_without_a_font_is_not_planted(monkeypatch):
+    monkeypatch.setattr("tests.unit.pixels.bench.planting.font_of", lambda script: None)
+    assert not list(planted_scripts(packaged_grounds()[0], random.Random(1), tuple(SCRIPTS)))
+
+
+@pytest.mark.parametrize(
+    ("text", "script"), [("MEIER 12", "Latin"), ("12 Иванова", "Cyrillic"), ("山田", "Cjk"), ("12.05", "none")]
+)
+def test_the_script_of_a_text_is_that_of_its_first_letter(text, script):
+    assert script_of(text) == script
 
 
 @pytest.mark.parametrize(("found", "covered", "lost"), [((), 0, 0.0), ((FoundText(0, 0, 4000, 4000, 1.0, 9),), 1, 1.0)])
