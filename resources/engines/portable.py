@@ -102,8 +102,8 @@ def _submitted(pipeline: beam.Pipeline) -> Any:
         except BaseException as error:
             submitting.set_exception(error)
 
-    threading.Thread(target=submit, daemon=True).start()
     try:
+        threading.Thread(target=submit, daemon=True).start()
         # Not without an end: a signal that meets the other thread is heard by this one only when it does something.
         while not futures.wait([submitting], FIRST_POLL_S).done:
             pass
