@@ -265,9 +265,7 @@ def _pinned(file: Path, name: Path) -> bool:
     while file.exists():
         try:
             os.link(file, name)
-        except (
-            FileNotFoundError
-        ):  # put in place of what was found under its name, in this very moment: the new one then
+        except FileNotFoundError:  # replaced in this very moment: the new one then
             continue
         except OSError:  # a file system without hard links
             with suppress(FileNotFoundError):
